@@ -1,0 +1,7 @@
+export * from './assert-never.js'
+export * from './backoff.js'
+export * from './clock.js'
+export * from './failpoint.js'
+export * from './fault.js'
+export * from './ids.js'
+export * from './logger.js'

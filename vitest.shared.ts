@@ -1,0 +1,42 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * Three kinds of test, told apart by suffix (docs/nomenclature.md):
+ * `*.test.ts` pure, `*.int.test.ts` real Postgres/gRPC/files, `*.root.test.ts` real kernel features as root.
+ */
+export function berthProjects(extra: { setupFiles?: string[] } = {}) {
+  const base = { setupFiles: extra.setupFiles ?? [], environment: 'node' as const }
+  return defineConfig({
+    test: {
+      projects: [
+        {
+          test: {
+            ...base,
+            name: 'unit',
+            include: ['src/**/*.test.{ts,tsx}'],
+            exclude: ['**/*.int.test.ts', '**/*.root.test.ts', '**/node_modules/**'],
+          },
+        },
+        {
+          test: {
+            ...base,
+            name: 'int',
+            include: ['src/**/*.int.test.ts'],
+            testTimeout: 60_000,
+            hookTimeout: 60_000,
+          },
+        },
+        {
+          test: {
+            ...base,
+            name: 'root',
+            include: ['src/**/*.root.test.ts'],
+            testTimeout: 120_000,
+            hookTimeout: 120_000,
+            fileParallelism: false,
+          },
+        },
+      ],
+    },
+  })
+}
