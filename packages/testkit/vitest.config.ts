@@ -1,3 +1,0 @@
-import { berthProjects } from '../../vitest.shared.js'
-
-export default berthProjects()
