@@ -5,7 +5,9 @@ import { fault } from './fault.js'
  * `FAILPOINTS="container.create.after_mount=kill;pull.commit=2*off->1*error"`. Terms run in order, each `count*` times
  * (the last one for ever): off, error, kill (SIGKILL to self), delay(ms).
  */
-type Action = { readonly kind: 'off' | 'error' | 'kill' } | { readonly kind: 'delay'; readonly delayMs: number }
+type Action =
+  | { readonly kind: 'off' | 'error' | 'kill' }
+  | { readonly kind: 'delay'; readonly delayMs: number }
 interface Term {
   remaining: number
   readonly action: Action
@@ -13,7 +15,11 @@ interface Term {
 
 function parseTerm(text: string): Term {
   const match = /^(?:(\d+)\*)?(off|error|kill|delay\((\d+)\))$/.exec(text.trim())
-  if (!match) throw fault.invalidArgument('failpoint.invalid', `failpoint term ${JSON.stringify(text)} is not off, error, kill or delay(ms)`)
+  if (!match)
+    throw fault.invalidArgument(
+      'failpoint.invalid',
+      `failpoint term ${JSON.stringify(text)} is not off, error, kill or delay(ms)`,
+    )
   const remaining = match[1] === undefined ? Number.POSITIVE_INFINITY : Number(match[1])
   const word = match[2] ?? 'off'
   if (word.startsWith('delay')) return { remaining, action: { kind: 'delay', delayMs: Number(match[3]) } }
@@ -24,7 +30,8 @@ export function parseFailpoints(text: string): Map<string, Term[]> {
   const points = new Map<string, Term[]>()
   for (const entry of text.split(';').filter((e) => e.trim() !== '')) {
     const [name, terms] = entry.split('=')
-    if (!name || !terms) throw fault.invalidArgument('failpoint.invalid', `failpoint ${JSON.stringify(entry)} is not name=terms`)
+    if (!name || !terms)
+      throw fault.invalidArgument('failpoint.invalid', `failpoint ${JSON.stringify(entry)} is not name=terms`)
     points.set(name.trim(), terms.split('->').map(parseTerm))
   }
   return points

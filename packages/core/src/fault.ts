@@ -71,7 +71,12 @@ export class Fault extends Error {
   static from(value: unknown, code = 'internal.unexpected'): Fault {
     if (value instanceof Fault) return value
     if (value instanceof Error && value.name === 'AbortError') {
-      return new Fault({ kind: 'cancelled', code: 'cancelled', message: 'the operation was cancelled', cause: value })
+      return new Fault({
+        kind: 'cancelled',
+        code: 'cancelled',
+        message: 'the operation was cancelled',
+        cause: value,
+      })
     }
     const message = value instanceof Error ? value.message : String(value)
     return new Fault({ kind: 'internal', code, message, cause: value })

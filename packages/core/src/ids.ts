@@ -20,7 +20,10 @@ const SHORT_ID = /^[a-z2-7]{20}$/
 /** @throws `digest.invalid` for anything but `sha256:` and 64 lower-case hex digits (CVE-2024-3727: checked before any path use). */
 export function parseDigest(text: string): Digest {
   if (!DIGEST.test(text)) {
-    throw fault.invalidArgument('digest.invalid', `${JSON.stringify(text.slice(0, 100))} is not a digest: expected sha256: and 64 hex digits`)
+    throw fault.invalidArgument(
+      'digest.invalid',
+      `${JSON.stringify(text.slice(0, 100))} is not a digest: expected sha256: and 64 hex digits`,
+    )
   }
   return text as Digest
 }
@@ -41,7 +44,10 @@ export function digestHex(digest: Digest): string {
 /** @throws `container.id_invalid` for anything but 64 lower-case hex digits. */
 export function parseContainerId(text: string): ContainerId {
   if (!HEX_ID.test(text)) {
-    throw fault.invalidArgument('container.id_invalid', `${JSON.stringify(text.slice(0, 100))} is not a container id: expected 64 hex digits`)
+    throw fault.invalidArgument(
+      'container.id_invalid',
+      `${JSON.stringify(text.slice(0, 100))} is not a container id: expected 64 hex digits`,
+    )
   }
   return text as ContainerId
 }
@@ -64,7 +70,10 @@ export const newDeploymentId = (): DeploymentId => newShortId() as DeploymentId
 
 function parseShortId(what: string, text: string): string {
   if (!SHORT_ID.test(text)) {
-    throw fault.invalidArgument(`${what}.id_invalid`, `${JSON.stringify(text.slice(0, 100))} is not a ${what} id: expected 20 characters a-z, 2-7`)
+    throw fault.invalidArgument(
+      `${what}.id_invalid`,
+      `${JSON.stringify(text.slice(0, 100))} is not a ${what} id: expected 20 characters a-z, 2-7`,
+    )
   }
   return text
 }
@@ -72,4 +81,5 @@ function parseShortId(what: string, text: string): string {
 export const parseTaskId = (text: string): TaskId => parseShortId('task', text) as TaskId
 export const parseNodeId = (text: string): NodeId => parseShortId('node', text) as NodeId
 export const parseServiceId = (text: string): ServiceId => parseShortId('service', text) as ServiceId
-export const parseDeploymentId = (text: string): DeploymentId => parseShortId('deployment', text) as DeploymentId
+export const parseDeploymentId = (text: string): DeploymentId =>
+  parseShortId('deployment', text) as DeploymentId
