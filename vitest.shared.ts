@@ -6,8 +6,12 @@ import { defineConfig } from 'vitest/config'
  */
 export function berthProjects(extra: { setupFiles?: string[] } = {}) {
   const base = { setupFiles: extra.setupFiles ?? [], environment: 'node' as const }
+  const reports = process.env.BERTH_TEST_REPORTS
   return defineConfig({
     test: {
+      reporters: reports
+        ? ['default', ['json', { outputFile: `${reports}/${process.pid}-${Date.now()}.json` }]]
+        : ['default'],
       projects: [
         {
           test: {

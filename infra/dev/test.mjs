@@ -1,0 +1,84 @@
+// `npm test`: every check and every test, in the order in which a mistake is cheapest to find. Plain JavaScript: it runs before the build.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const repo = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+const reports = join(repo, 'node_modules', '.berth-reports')
+rmSync(reports, { recursive: true, force: true })
+mkdirSync(reports, { recursive: true })
+process.env.BERTH_TEST_REPORTS = reports
+
+const turbo = (task, ...rest) => ['turbo', 'run', task, '--output-logs=errors-only', ...rest]
+const STAGES = [
+  ['format and lint', ['biome', 'ci', '--reporter=summary', '.'], 'npm run format'],
+  ['generated code is fresh', ['npm', 'run', '--silent', 'gen:check'], 'npm run gen, then commit'],
+  ['proto lint and breaking changes', ['npm', 'run', '--silent', 'lint:proto'], 'see packages/proto'],
+  ['build', turbo('build'), 'npm run build'],
+  ['types', turbo('typecheck'), 'npm run typecheck'],
+  [
+    'boundaries',
+    ['npm', 'run', '--silent', 'boundaries'],
+    'docs/nomenclature.md and .dependency-cruiser.mjs say who may import whom',
+  ],
+  ['purity, sizes and fault codes', ['node', 'tools/check.mjs'], 'the message names the file and the fix'],
+  ['unused code', ['knip', '--no-progress'], 'remove what is unused'],
+  ['unit tests', turbo('test'), 'npm run test:unit'],
+  ['tests with Postgres, gRPC and files', turbo('test:int', '--concurrency=1'), 'npm run test:int'],
+  ['tests with the kernel, as root', turbo('test:root', '--concurrency=1'), 'npm run test:root'],
+  ['end to end: two hosts and a browser', turbo('e2e', '--concurrency=1'), 'npm run e2e'],
+]
+
+const only = process.argv.slice(2)
+const began = Date.now()
+const seconds = (from) => Math.round((Date.now() - from) / 1000)
+const failed = []
+
+for (const [name, argv, fix] of STAGES) {
+  if (only.length > 0 && !only.some((word) => name.includes(word))) continue
+  const from = Date.now()
+  process.stdout.write(`\n== ${name}\n`)
+  const result = spawnSync(argv[0], argv.slice(1), {
+    cwd: repo,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: process.env,
+  })
+  process.stdout.write(`== ${name}: ${result.status === 0 ? 'ok' : 'FAILED'} in ${seconds(from)} s\n`)
+  if (result.status === 0) continue
+  failed.push(name)
+  process.stdout.write(`   fix: ${fix}\n`)
+  if (name === 'build') break
+}
+
+/** Sums vitest's and Playwright's own JSON reports. */
+function count() {
+  const sum = { passed: 0, failed: 0, skipped: 0, reasons: [] }
+  for (const file of existsSync(reports) ? readdirSync(reports) : []) {
+    const report = JSON.parse(readFileSync(join(reports, file), 'utf8'))
+    if (report.stats) {
+      sum.passed += report.stats.expected + report.stats.flaky
+      sum.failed += report.stats.unexpected
+      sum.skipped += report.stats.skipped
+      continue
+    }
+    sum.passed += report.numPassedTests
+    sum.failed += report.numFailedTests
+    sum.skipped += report.numPendingTests + (report.numTodoTests ?? 0)
+    for (const suite of report.testResults ?? []) {
+      for (const test of suite.assertionResults)
+        if (test.status === 'pending' || test.status === 'skipped')
+          sum.reasons.push(`${suite.name}: ${test.fullName}`)
+    }
+  }
+  return sum
+}
+
+const sum = count()
+for (const reason of sum.reasons) process.stdout.write(`skipped: ${reason}\n`)
+const skippedRoot = sum.reasons.filter((reason) => reason.includes('.root.test.ts'))
+if (process.env.CI && skippedRoot.length > 0) failed.push('root tests were skipped, which CI does not allow')
+process.stdout.write(`\nnpm test took ${seconds(began)} s\n`)
+if (failed.length > 0) process.stdout.write(`failed: ${failed.join('; ')}\n`)
+process.stdout.write(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped\n`)
+process.exit(failed.length > 0 || sum.failed > 0 ? 1 : 0)
