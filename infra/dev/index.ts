@@ -1,0 +1,2 @@
+export type { HostLayout, LabLayout } from './layout.js'
+export { labLayout } from './layout.js'

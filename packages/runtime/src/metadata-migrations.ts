@@ -1,0 +1,16 @@
+/** Applied in order, each once; `user_version` counts them. Never edit one that has shipped. */
+export const METADATA_MIGRATIONS: readonly string[] = [
+  `CREATE TABLE image (
+     id TEXT PRIMARY KEY, manifest_digest TEXT NOT NULL, record TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE reference (name TEXT PRIMARY KEY, image_id TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE) STRICT;
+   CREATE TABLE layer (chain_id TEXT PRIMARY KEY, dir INTEGER NOT NULL UNIQUE, size_bytes INTEGER NOT NULL) STRICT;
+   CREATE TABLE image_blob (image_id TEXT NOT NULL REFERENCES image(id) ON DELETE CASCADE, digest TEXT NOT NULL, PRIMARY KEY (image_id, digest)) STRICT;
+   CREATE TABLE snapshot (key TEXT PRIMARY KEY, dir INTEGER NOT NULL UNIQUE, layers TEXT NOT NULL) STRICT;
+   CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;`,
+  `CREATE TABLE container (
+     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT NOT NULL, record TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE address (ip TEXT PRIMARY KEY, container_id TEXT NOT NULL UNIQUE) STRICT;
+   CREATE TABLE network_state (id INTEGER PRIMARY KEY CHECK (id = 1), last_offset INTEGER NOT NULL) STRICT;`,
+]
