@@ -1,0 +1,68 @@
+import { request } from 'node:http'
+import { fault, systemClock } from '@berth/core'
+import type { Sample } from './contender.js'
+
+/** Where a Docker-compatible API listens and how its paths begin, e.g. /v1.40 or /v4.0.0/libpod. */
+export interface EngineApi {
+  readonly socket: string
+  readonly prefix: string
+  /** Query of the wait call; podman polls every 250 ms unless told otherwise. */
+  readonly waitQuery: string
+}
+
+const DEADLINE_MS = 30_000
+
+function call(
+  api: EngineApi,
+  method: string,
+  path: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? '' : JSON.stringify(body)
+    const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }
+    const outgoing = request(
+      {
+        socketPath: api.socket,
+        path: `${api.prefix}${path}`,
+        method,
+        headers,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const answer = Buffer.concat(chunks).toString('utf8')
+          if ((response.statusCode ?? 500) < 400) return resolve(answer)
+          reject(
+            fault.internal(
+              'bench.api_failed',
+              `${method} ${path} answered ${response.statusCode}: ${answer.slice(0, 300)}`,
+            ),
+          )
+        })
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end(text)
+  })
+}
+
+export const ping = (api: EngineApi, signal: AbortSignal): Promise<string> =>
+  call({ ...api, prefix: '' }, 'GET', '/_ping', undefined, signal)
+
+/** Create, start, wait for the exit, remove: four calls on a daemon that already runs. */
+export async function measureByApi(api: EngineApi, container: unknown, signal: AbortSignal): Promise<Sample> {
+  const began = systemClock.monotonicMs()
+  const created = JSON.parse(await call(api, 'POST', '/containers/create', container, signal)) as {
+    Id: string
+  }
+  await call(api, 'POST', `/containers/${created.Id}/start`, undefined, signal)
+  const startedMs = systemClock.monotonicMs() - began
+  await call(api, 'POST', `/containers/${created.Id}/wait${api.waitQuery}`, undefined, signal)
+  await call(api, 'DELETE', `/containers/${created.Id}`, undefined, signal)
+  return { startedMs, removedMs: systemClock.monotonicMs() - began }
+}

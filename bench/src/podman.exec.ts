@@ -1,0 +1,87 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { BenchSite } from './bench-site.js'
+import { findProgram, run } from './command.exec.js'
+import { measureByCommandLine } from './command-line.exec.js'
+import type { Absent, Engine } from './contender.js'
+import { startDaemon } from './daemon.exec.js'
+import { type EngineApi, measureByApi } from './engine-api.client.js'
+
+/**
+ * Limits are lowered because a machine without CAP_SYS_RESOURCE refuses podman's defaults; nothing else about a container differs from
+ * `podman run`. Events go nowhere, as Berth's do unless somebody listens.
+ */
+const configuration = (site: BenchSite, dir: string) => `[containers]
+default_ulimits = ["nofile=4000:4000", "nproc=4000:4000"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+[network]
+network_config_dir = "${dir}/networks"
+default_network = "berth-bench-${site.id}"
+default_subnet = "10.213.77.0/24"
+`
+
+/** Podman with a store, networks and cgroups of its own: by its command line, and by its API service. */
+export async function openPodman(site: BenchSite): Promise<Engine | Absent> {
+  const program = findProgram('podman')
+  if (!program) return { name: 'podman', reason: 'it is not installed (apt-get install podman)' }
+  const dir = join(site.dir, 'podman')
+  mkdirSync(join(dir, 'networks'), { recursive: true })
+  const file = join(dir, 'containers.conf')
+  writeFileSync(file, configuration(site, dir))
+  const env = { ...process.env, CONTAINERS_CONF: file }
+  const global = [
+    '--root',
+    join(dir, 'root'),
+    '--runroot',
+    join(dir, 'run'),
+    '--tmpdir',
+    join(dir, 'tmp'),
+    '--storage-driver',
+    'overlay',
+  ]
+  const podman = (...args: string[]) => run(program, [...global, ...args], { env })
+  const clean = async () => {
+    await podman('rm', '--all', '--force')
+    await podman('rmi', '--all', '--force')
+    rmSync(`/var/lib/cni/networks/berth-bench-${site.id}`, { recursive: true, force: true })
+  }
+  const image = `localhost/berth-bench:${site.id}`
+  await podman('import', '--change', `CMD ${JSON.stringify(site.image.command)}`, site.image.tar, image)
+  const version = (await podman('version', '--format', '{{.Version}}')).trim()
+  const api: EngineApi = { socket: join(dir, 's'), prefix: '/v4.0.0/libpod', waitQuery: '?interval=1ms' }
+  const daemon = await startDaemon(
+    program,
+    [...global, 'system', 'service', '--time=0', `unix://${api.socket}`],
+    api,
+    join(dir, 'log'),
+    env,
+  )
+  const cgroupParent = `${site.cgroupParent}/podman`
+  const spec = { image, cgroup_parent: cgroupParent, netns: { nsmode: site.network } }
+  const container = ['--network', site.network, '--cgroup-parent', cgroupParent, image]
+  return {
+    contenders: [
+      {
+        name: 'podman',
+        via: 'api',
+        version,
+        note: 'its API service over a unix socket, told to look for the exit every millisecond',
+        measure: (signal) => measureByApi(api, spec, signal),
+      },
+      {
+        name: 'podman',
+        via: 'command line',
+        version,
+        note: 'podman run: the start of the program and its locks are part of the figure',
+        measure: (signal) =>
+          measureByCommandLine({ program, global, container, env }, `bench-${site.id}`, signal),
+      },
+    ],
+    close: async () => {
+      await daemon.close()
+      await clean()
+    },
+  }
+}
