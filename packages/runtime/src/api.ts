@@ -149,6 +149,7 @@ export interface ContainerSpec {
   readonly stopSignal?: string
   readonly stopTimeoutMs?: number
   readonly readOnlyRootfs?: boolean
+  /** A small init as pid 1 that passes signals on and reaps zombies: on by default, where catatonit is installed. */
   readonly init?: boolean
   readonly resources?: ContainerResources
   readonly ports?: readonly PortMapping[]
@@ -211,12 +212,18 @@ export interface Containers {
    * Runs the process of a created or exited container (an exited one is started again with restartCount + 1). Idempotent while running.
    * `publish: 'later'` keeps it out of its port groups until `publish` is called; exclusive ports are always published at once.
    */
-  start(id: ContainerId, options?: { readonly publish?: 'now' | 'later'; readonly signal?: AbortSignal }): Promise<ContainerInfo>
+  start(
+    id: ContainerId,
+    options?: { readonly publish?: 'now' | 'later'; readonly signal?: AbortSignal },
+  ): Promise<ContainerInfo>
   /** Lets connections in (idempotent) or keeps new ones out while established ones live on (idempotent). */
   publish(id: ContainerId): Promise<void>
   unpublish(id: ContainerId): Promise<void>
   /** Stop signal, then SIGKILL to the whole cgroup after the timeout (spec's, else 10 s). Idempotent. */
-  stop(id: ContainerId, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<ContainerInfo>
+  stop(
+    id: ContainerId,
+    options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal },
+  ): Promise<ContainerInfo>
   kill(id: ContainerId, signalName?: string): Promise<void>
   /** @throws container.running unless `force`. Idempotent: removing what is gone succeeds. */
   remove(id: ContainerId, options?: { readonly force?: boolean }): Promise<void>
@@ -255,7 +262,12 @@ export interface ContainerStats {
 }
 
 export type RuntimeEvent =
-  | { readonly kind: 'image'; readonly action: 'pulled' | 'pushed' | 'built' | 'tagged' | 'removed'; readonly reference: string; readonly atMs: number }
+  | {
+      readonly kind: 'image'
+      readonly action: 'pulled' | 'pushed' | 'built' | 'tagged' | 'removed'
+      readonly reference: string
+      readonly atMs: number
+    }
   | {
       readonly kind: 'container'
       readonly action: 'created' | 'started' | 'exited' | 'removed'

@@ -22,7 +22,9 @@ export function openMetadata(root: string): Metadata {
   const transaction = <T>(work: () => T): T => inTransaction(db, work)
   const next = (counter: string): number => {
     const row = db
-      .prepare('INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value')
+      .prepare(
+        'INSERT INTO counter (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value',
+      )
       .get(counter)
     return Number(row?.value)
   }

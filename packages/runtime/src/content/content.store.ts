@@ -1,5 +1,17 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, createReadStream, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -32,9 +44,14 @@ export class ContentStore {
 
   /** @throws content.missing */
   read(digest: Digest): Buffer {
-    if (!this.has(digest)) throw fault.dataLoss('content.missing', `blob ${digest} is not on this host: pull the image again`)
+    if (!this.has(digest))
+      throw fault.dataLoss('content.missing', `blob ${digest} is not on this host: pull the image again`)
     const bytes = readFileSync(this.path(digest))
-    if (digestOf(bytes) !== digest) throw fault.dataLoss('content.corrupt', `blob ${digest} is damaged on disk: remove the image and pull it again`)
+    if (digestOf(bytes) !== digest)
+      throw fault.dataLoss(
+        'content.corrupt',
+        `blob ${digest} is damaged on disk: remove the image and pull it again`,
+      )
     return bytes
   }
 
@@ -55,7 +72,11 @@ export class ContentStore {
   }
 
   /** Streams a blob in. @throws image.digest_mismatch, image.size_mismatch; nothing stays in either case */
-  async ingest(expected: Expected, source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, onBytes?: (count: number) => void): Promise<void> {
+  async ingest(
+    expected: Expected,
+    source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    onBytes?: (count: number) => void,
+  ): Promise<void> {
     const temporary = join(this.ingests, `${digestHex(expected.digest)}.${randomBytes(6).toString('hex')}`)
     const file = await open(temporary, 'wx', 0o600)
     try {
@@ -97,12 +118,20 @@ export class ContentStore {
 function verify(expected: Expected, digest: Digest, size: number): void {
   if (expected.sizeBytes !== undefined && size !== expected.sizeBytes) {
     const found = size > expected.sizeBytes ? 'more' : `${size}`
-    throw fault.dataLoss('image.size_mismatch', `blob ${expected.digest} should have ${expected.sizeBytes} bytes but has ${found}`, { retryable: true })
+    throw fault.dataLoss(
+      'image.size_mismatch',
+      `blob ${expected.digest} should have ${expected.sizeBytes} bytes but has ${found}`,
+      { retryable: true },
+    )
   }
   if (digest !== expected.digest) {
-    throw fault.dataLoss('image.digest_mismatch', `blob ${expected.digest} arrived as ${digest}: the registry or the path to it changed its bytes`, {
-      params: { expected: expected.digest, found: digest },
-    })
+    throw fault.dataLoss(
+      'image.digest_mismatch',
+      `blob ${expected.digest} arrived as ${digest}: the registry or the path to it changed its bytes`,
+      {
+        params: { expected: expected.digest, found: digest },
+      },
+    )
   }
 }
 

@@ -14,7 +14,11 @@ export interface ImageManifest {
 }
 export interface ImageIndex {
   readonly kind: 'index'
-  readonly manifests: readonly (Descriptor & { readonly os: string; readonly architecture: string; readonly variant: string })[]
+  readonly manifests: readonly (Descriptor & {
+    readonly os: string
+    readonly architecture: string
+    readonly variant: string
+  })[]
 }
 export interface ConfigFile {
   readonly os: string
@@ -36,13 +40,21 @@ export const MEDIA_TYPES = {
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
 } as const
-export const MANIFEST_ACCEPT = [MEDIA_TYPES.ociManifest, MEDIA_TYPES.ociIndex, MEDIA_TYPES.dockerManifest, MEDIA_TYPES.dockerList].join(', ')
+export const MANIFEST_ACCEPT = [
+  MEDIA_TYPES.ociManifest,
+  MEDIA_TYPES.ociIndex,
+  MEDIA_TYPES.dockerManifest,
+  MEDIA_TYPES.dockerList,
+].join(', ')
 
-const bad = (why: string) => fault.invalidArgument('image.manifest_invalid', `the image manifest is not valid: ${why}`)
-const badConfig = (why: string) => fault.invalidArgument('image.config_invalid', `the image config is not valid: ${why}`)
+const bad = (why: string) =>
+  fault.invalidArgument('image.manifest_invalid', `the image manifest is not valid: ${why}`)
+const badConfig = (why: string) =>
+  fault.invalidArgument('image.config_invalid', `the image config is not valid: ${why}`)
 
 type Json = Readonly<Record<string, unknown>>
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function parseJson(bytes: Uint8Array, error: (why: string) => Error): Json {
   let value: unknown
@@ -56,13 +68,17 @@ function parseJson(bytes: Uint8Array, error: (why: string) => Error): Json {
 }
 
 /** @throws image.manifest_invalid; CVE-2021-41190: a document that could be read both as manifest and as index is refused */
-export function parseManifest(bytes: Uint8Array, contentType: string | undefined): ImageManifest | ImageIndex {
+export function parseManifest(
+  bytes: Uint8Array,
+  contentType: string | undefined,
+): ImageManifest | ImageIndex {
   if (bytes.length > MANIFEST_MAX_BYTES) throw bad('it is larger than 4 MiB')
   const json = parseJson(bytes, bad)
   const declared = json.mediaType
   if (declared !== undefined && typeof declared !== 'string') throw bad('mediaType is not a string')
   const served = contentType?.split(';')[0]?.trim()
-  if (declared !== undefined && served !== undefined && served.includes('+json') && declared !== served) throw bad(`mediaType ${declared} was served as ${served}`)
+  if (declared !== undefined && served !== undefined && served.includes('+json') && declared !== served)
+    throw bad(`mediaType ${declared} was served as ${served}`)
   const hasIndexKeys = 'manifests' in json
   const hasImageKeys = 'layers' in json || 'config' in json
   if (hasIndexKeys && hasImageKeys) throw bad('it has both manifests and layers')
@@ -71,16 +87,23 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
 }
 
 function parseImage(json: Json): ImageManifest {
-  if (!Array.isArray(json.layers) || json.layers.length > LAYERS_MAX) throw bad(`layers is not a list of at most ${LAYERS_MAX}`)
+  if (!Array.isArray(json.layers) || json.layers.length > LAYERS_MAX)
+    throw bad(`layers is not a list of at most ${LAYERS_MAX}`)
   return { kind: 'image', config: parseDescriptor(json.config), layers: json.layers.map(parseDescriptor) }
 }
 
 function parseIndex(json: Json): ImageIndex {
-  if (!Array.isArray(json.manifests) || json.manifests.length > MANIFESTS_MAX) throw bad(`manifests is not a list of at most ${MANIFESTS_MAX}`)
+  if (!Array.isArray(json.manifests) || json.manifests.length > MANIFESTS_MAX)
+    throw bad(`manifests is not a list of at most ${MANIFESTS_MAX}`)
   const manifests = json.manifests.map((entry: unknown) => {
     const platform = isObject(entry) && isObject(entry.platform) ? entry.platform : {}
     const text = (key: string) => (typeof platform[key] === 'string' ? platform[key] : '')
-    return { ...parseDescriptor(entry), os: text('os'), architecture: text('architecture'), variant: text('variant') }
+    return {
+      ...parseDescriptor(entry),
+      os: text('os'),
+      architecture: text('architecture'),
+      variant: text('variant'),
+    }
   })
   return { kind: 'index', manifests }
 }
@@ -90,7 +113,8 @@ function parseDescriptor(value: unknown): Descriptor {
   const { mediaType, digest, size } = value
   if (typeof mediaType !== 'string') throw bad('a descriptor has no mediaType')
   if (typeof digest !== 'string' || !isDigest(digest)) throw bad('a descriptor has no sha256 digest')
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw bad('a descriptor has no valid size')
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw bad('a descriptor has no valid size')
   return { mediaType, digest, sizeBytes: size }
 }
 
@@ -99,7 +123,10 @@ export function selectPlatform(index: ImageIndex, architecture: string): Descrip
   const found = index.manifests.find((entry) => entry.os === 'linux' && entry.architecture === architecture)
   if (found) return found
   const known = index.manifests.map((entry) => `${entry.os}/${entry.architecture}`).join(', ')
-  throw fault.notFound('image.platform_missing', `the image has no variant for linux/${architecture}; it has ${known || 'none'}`)
+  throw fault.notFound(
+    'image.platform_missing',
+    `the image has no variant for linux/${architecture}; it has ${known || 'none'}`,
+  )
 }
 
 /** @throws image.config_invalid */
@@ -107,12 +134,17 @@ export function parseConfig(bytes: Uint8Array): ConfigFile {
   const json = parseJson(bytes, badConfig)
   const rootfs = isObject(json.rootfs) ? json.rootfs : {}
   const diffIds = Array.isArray(rootfs.diff_ids) ? rootfs.diff_ids : []
-  if (!diffIds.every((id): id is Digest => typeof id === 'string' && isDigest(id))) throw badConfig('a diff_id is not a sha256 digest')
-  if (json.config !== undefined && json.config !== null && !isObject(json.config)) throw badConfig('config is not an object')
+  if (!diffIds.every((id): id is Digest => typeof id === 'string' && isDigest(id)))
+    throw badConfig('a diff_id is not a sha256 digest')
+  if (json.config !== undefined && json.config !== null && !isObject(json.config))
+    throw badConfig('config is not an object')
   return {
     os: typeof json.os === 'string' ? json.os : 'linux',
     architecture: typeof json.architecture === 'string' ? json.architecture : '',
-    createdAt: typeof json.created === 'string' && !Number.isNaN(Date.parse(json.created)) ? json.created : '1970-01-01T00:00:00Z',
+    createdAt:
+      typeof json.created === 'string' && !Number.isNaN(Date.parse(json.created))
+        ? json.created
+        : '1970-01-01T00:00:00Z',
     config: parseImageConfig(isObject(json.config) ? json.config : {}),
     diffIds,
   }
@@ -121,7 +153,10 @@ export function parseConfig(bytes: Uint8Array): ConfigFile {
 function parseImageConfig(json: Json): ImageConfig {
   const list = (key: string): readonly string[] => {
     const value = json[key] ?? []
-    if (!Array.isArray(value) || !value.every((item): item is string => typeof item === 'string' && !item.includes('\0'))) {
+    if (
+      !Array.isArray(value) ||
+      !value.every((item): item is string => typeof item === 'string' && !item.includes('\0'))
+    ) {
       throw badConfig(`${key} is not a list of strings`)
     }
     return value
@@ -132,7 +167,8 @@ function parseImageConfig(json: Json): ImageConfig {
     return value
   }
   const labels = json.Labels ?? {}
-  if (!isObject(labels) || !Object.values(labels).every((value) => typeof value === 'string')) throw badConfig('Labels is not a map of strings')
+  if (!isObject(labels) || !Object.values(labels).every((value) => typeof value === 'string'))
+    throw badConfig('Labels is not a map of strings')
   return {
     env: list('Env'),
     entrypoint: list('Entrypoint'),
@@ -146,4 +182,5 @@ function parseImageConfig(json: Json): ImageConfig {
 }
 
 /** What node calls x64, registries call amd64. */
-export const ociArchitecture = (nodeArch: string): string => ({ x64: 'amd64', ia32: '386' })[nodeArch] ?? nodeArch
+export const ociArchitecture = (nodeArch: string): string =>
+  ({ x64: 'amd64', ia32: '386' })[nodeArch] ?? nodeArch

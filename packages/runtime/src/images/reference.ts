@@ -11,7 +11,8 @@ export interface Reference {
 export const DEFAULT_HOST = 'docker.io'
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
-const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*(?::[0-9]{1,5})?$/
+const HOST =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*(?::[0-9]{1,5})?$/
 
 /**
  * Docker's rules: a first part with a dot, a colon or the name localhost is a host, else the host is docker.io and one-part names are below
@@ -20,24 +21,40 @@ const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9]
  */
 export function parseReference(text: string): Reference {
   const invalid = (why: string) =>
-    fault.invalidArgument('image.reference_invalid', `image reference ${JSON.stringify(text.slice(0, 300))} is not valid: ${why}`, {
-      params: { reference: text.slice(0, 300) },
-    })
+    fault.invalidArgument(
+      'image.reference_invalid',
+      `image reference ${JSON.stringify(text.slice(0, 300))} is not valid: ${why}`,
+      {
+        params: { reference: text.slice(0, 300) },
+      },
+    )
   if (text.length > 512) throw invalid('it is longer than 512 characters')
   const [named = '', digest, ...more] = text.split('@')
   if (more.length > 0) throw invalid('it has more than one "@"')
   if (digest !== undefined && !isDigest(digest)) throw invalid('the digest is not sha256: and 64 hex digits')
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1)
   const tag = colon < 0 ? undefined : named.slice(colon + 1)
-  if (tag !== undefined && !TAG.test(tag)) throw invalid(`the tag ${JSON.stringify(tag.slice(0, 140))} must be 1 to 128 letters, digits, "_", "." or "-"`)
+  if (tag !== undefined && !TAG.test(tag))
+    throw invalid(
+      `the tag ${JSON.stringify(tag.slice(0, 140))} must be 1 to 128 letters, digits, "_", "." or "-"`,
+    )
   const name = colon < 0 ? named : named.slice(0, colon)
   const { host, repository } = splitHost(name)
-  if (!HOST.test(host)) throw invalid(`the host ${JSON.stringify(host)} is not a host name with an optional port`)
-  if (host.length + repository.length + 1 > 255) throw invalid('host and repository are longer than 255 characters')
+  if (!HOST.test(host))
+    throw invalid(`the host ${JSON.stringify(host)} is not a host name with an optional port`)
+  if (host.length + repository.length + 1 > 255)
+    throw invalid('host and repository are longer than 255 characters')
   if (!repository.split('/').every((part) => COMPONENT.test(part))) {
-    throw invalid('the repository must be lower-case letters, digits and single separators ".", "_", "-" between "/"')
+    throw invalid(
+      'the repository must be lower-case letters, digits and single separators ".", "_", "-" between "/"',
+    )
   }
-  return { host, repository, tag: tag ?? (digest ? undefined : 'latest'), digest: digest as Digest | undefined }
+  return {
+    host,
+    repository,
+    tag: tag ?? (digest ? undefined : 'latest'),
+    digest: digest as Digest | undefined,
+  }
 }
 
 function splitHost(name: string): { host: string; repository: string } {

@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, closeSync, lchownSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, type Stats } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Digest, digestOf, Fault, type FaultKind, fault } from '@berth/core'
@@ -61,16 +72,27 @@ export class LayerStore {
     return work
   }
 
-  private async unpack(chainId: string, diffId: Digest, blob: Digest, parents: readonly Layer[]): Promise<Layer> {
+  private async unpack(
+    chainId: string,
+    diffId: Digest,
+    blob: Digest,
+    parents: readonly Layer[],
+  ): Promise<Layer> {
     const dir = this.metadata.next('dir')
     const temporary = join(this.dir, `${dir}.new`)
     mkdirSync(temporary, { mode: 0o755 })
     try {
       const result = await runUnpacker(this.content.path(blob), temporary)
-      if (result.diffId !== diffId) throw fault.dataLoss('image.diff_id_mismatch', `layer ${blob} unpacks to ${result.diffId} but the image says ${diffId}`)
+      if (result.diffId !== diffId)
+        throw fault.dataLoss(
+          'image.diff_id_mismatch',
+          `layer ${blob} unpacks to ${result.diffId} but the image says ${diffId}`,
+        )
       this.inheritImplicitDirs(temporary, result.implicitDirs, parents)
       renameSync(temporary, join(this.dir, String(dir)))
-      this.metadata.db.prepare('INSERT INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)').run(chainId, dir, result.sizeBytes)
+      this.metadata.db
+        .prepare('INSERT INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
+        .run(chainId, dir, result.sizeBytes)
       return { chainId, dir }
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true })
@@ -90,6 +112,11 @@ export class LayerStore {
     }
   }
 
+  /** Whether any of these layers brings this directory. */
+  hasDirectory(layers: readonly Layer[], path: string): boolean {
+    return layers.some((layer) => safeDirectory(join(this.dir, String(layer.dir)), path) !== undefined)
+  }
+
   remove(chainId: string): void {
     const layer = this.find(chainId)
     if (!layer) return
@@ -98,12 +125,20 @@ export class LayerStore {
   }
 
   list(): readonly string[] {
-    return this.metadata.db.prepare('SELECT chain_id FROM layer').all().map((row) => String(row.chain_id))
+    return this.metadata.db
+      .prepare('SELECT chain_id FROM layer')
+      .all()
+      .map((row) => String(row.chain_id))
   }
 
   /** Removes directories no row knows: half-unpacked layers and ones whose row was deleted. */
   recover(): void {
-    const known = new Set(this.metadata.db.prepare('SELECT dir FROM layer').all().map((row) => String(row.dir)))
+    const known = new Set(
+      this.metadata.db
+        .prepare('SELECT dir FROM layer')
+        .all()
+        .map((row) => String(row.dir)),
+    )
     for (const name of readdirSync(this.dir)) {
       if (!known.has(name)) rmSync(join(this.dir, name), { recursive: true, force: true })
     }
@@ -125,7 +160,11 @@ function safeDirectory(root: string, path: string): Stats | undefined {
 function runUnpacker(blobPath: string, target: string): Promise<UnpackResult> {
   return new Promise((resolve, reject) => {
     const blob = openSync(blobPath, 'r')
-    const child = spawn(process.execPath, [CHILD, target, String(LAYER_MAX_BYTES)], { stdio: [blob, 'pipe', 'pipe'], env: {}, cwd: '/' })
+    const child = spawn(process.execPath, [CHILD, target, String(LAYER_MAX_BYTES)], {
+      stdio: [blob, 'pipe', 'pipe'],
+      env: {},
+      cwd: '/',
+    })
     closeSync(blob)
     let output = ''
     let complaint = ''
@@ -138,8 +177,16 @@ function runUnpacker(blobPath: string, target: string): Promise<UnpackResult> {
     child.on('error', reject)
     child.on('close', (code, signal) => {
       const line = output.trim().split('\n').at(-1) ?? ''
-      if (line === '') return reject(fault.internal('image.unpack_failed', `the unpacker ended with ${signal ?? code}: ${complaint.trim()}`))
-      const answer = JSON.parse(line) as UnpackResult & { error?: { kind: FaultKind; code: string; message: string } }
+      if (line === '')
+        return reject(
+          fault.internal(
+            'image.unpack_failed',
+            `the unpacker ended with ${signal ?? code}: ${complaint.trim()}`,
+          ),
+        )
+      const answer = JSON.parse(line) as UnpackResult & {
+        error?: { kind: FaultKind; code: string; message: string }
+      }
       if (answer.error) reject(new Fault(answer.error))
       else resolve(answer)
     })

@@ -9,7 +9,8 @@ export type EntryAction =
 
 const WHITEOUT = '.wh.'
 const OPAQUE = '.wh..wh..opq'
-const invalid = (name: string, why: string) => fault.invalidArgument('image.layer_invalid', `layer entry ${JSON.stringify(name.slice(0, 200))} ${why}`)
+const invalid = (name: string, why: string) =>
+  fault.invalidArgument('image.layer_invalid', `layer entry ${JSON.stringify(name.slice(0, 200))} ${why}`)
 
 /**
  * A name inside the root, without leading slash and without "..": the unpacker is in a chroot besides, so this is the first of two walls.
@@ -38,14 +39,17 @@ export function planEntry(name: string): EntryAction {
   if (base === OPAQUE) return { kind: 'opaque', dir }
   if (!base.startsWith(WHITEOUT)) return { kind: 'entry', path }
   const hidden = base.slice(WHITEOUT.length)
-  if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith(WHITEOUT)) throw invalid(name, 'is a whiteout of nothing')
+  if (hidden === '' || hidden === '.' || hidden === '..' || hidden.startsWith(WHITEOUT))
+    throw invalid(name, 'is a whiteout of nothing')
   return { kind: 'whiteout', path: dir === '' ? hidden : `${dir}/${hidden}` }
 }
 
 const XATTR_PREFIX = 'SCHILY.xattr.'
 
 /** Extended attributes of an entry; overlayfs's own are control input of ours and never come from an archive. */
-export function xattrsOf(pax: Readonly<Record<string, string>> | undefined): readonly (readonly [string, string])[] {
+export function xattrsOf(
+  pax: Readonly<Record<string, string>> | undefined,
+): readonly (readonly [string, string])[] {
   return Object.entries(pax ?? {})
     .filter(([key]) => key.startsWith(XATTR_PREFIX))
     .map(([key, value]): readonly [string, string] => [key.slice(XATTR_PREFIX.length), value])

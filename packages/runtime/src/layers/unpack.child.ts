@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { Fault, fault } from '@berth/core'
-import { extract, type Headers } from 'tar-stream'
+import { extract, type Header } from 'tar-stream'
 import { chroot, lsetxattr, mknod, S_IFBLK, S_IFCHR, S_IFIFO, syncfs } from '../host/libc.js'
+import { decodePax } from './pax.js'
 import { planEntry, xattrsOf } from './tar-entry.js'
 
 /**
@@ -15,7 +18,13 @@ import { planEntry, xattrsOf } from './tar-entry.js'
 const [, , target = '', maxBytesText = '0'] = process.argv
 const maxBytes = Number(maxBytesText)
 const ENTRIES_MAX = 2_000_000
-const decode = (text: string) => Buffer.from(text, 'utf8')
+/** tar-stream reads attribute values as UTF-8, which destroys binary ones such as file capabilities. */
+const require = createRequire(import.meta.url)
+const headers = require(join(dirname(require.resolve('tar-stream')), 'headers.js')) as {
+  decodePax: typeof decodePax
+}
+headers.decodePax = decodePax
+const decode = (text: string) => Buffer.from(text, 'latin1')
 
 const explicitDirs = new Set<string>()
 const implicitDirs = new Set<string>()
@@ -48,7 +57,12 @@ function clear(path: string, keepDirectory: boolean): boolean {
   return false
 }
 
-function applyMetadata(path: string, name: string, header: Headers, pax: Record<string, string> | undefined): void {
+function applyMetadata(
+  path: string,
+  name: string,
+  header: Header,
+  pax: Record<string, string> | undefined,
+): void {
   const isLink = header.type === 'symlink'
   fs.lchownSync(path, header.uid ?? 0, header.gid ?? 0)
   if (!isLink) fs.chmodSync(path, (header.mode ?? 0o644) & 0o7777)
@@ -56,7 +70,8 @@ function applyMetadata(path: string, name: string, header: Headers, pax: Record<
     try {
       lsetxattr(path, key, decode(value))
     } catch (error) {
-      if (!Fault.is(error) || !['ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(String(error.params.errno))) throw error
+      if (!Fault.is(error) || !['ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(String(error.params.errno)))
+        throw error
     }
   }
   const mtime = header.mtime ?? new Date(0)
@@ -66,9 +81,10 @@ function applyMetadata(path: string, name: string, header: Headers, pax: Record<
   if (header.type === 'directory') explicitDirs.add(name)
 }
 
-async function place(header: Headers, content: Readable): Promise<void> {
+async function place(header: Header, content: Readable): Promise<void> {
   entries += 1
-  if (entries > ENTRIES_MAX) throw fault.resourceExhausted('image.layer_too_large', `the layer has more than ${ENTRIES_MAX} entries`)
+  if (entries > ENTRIES_MAX)
+    throw fault.resourceExhausted('image.layer_too_large', `the layer has more than ${ENTRIES_MAX} entries`)
   const action = planEntry(header.name)
   if (action.kind === 'skip') return drain(content)
   if (action.kind === 'opaque') {
@@ -86,7 +102,7 @@ async function place(header: Headers, content: Readable): Promise<void> {
   await write(`/${action.path}`, action.path, header, content)
 }
 
-async function write(path: string, name: string, header: Headers, content: Readable): Promise<void> {
+async function write(path: string, name: string, header: Header, content: Readable): Promise<void> {
   const pax = (header as { pax?: Record<string, string> }).pax
   const exists = clear(path, header.type === 'directory')
   switch (header.type) {
@@ -102,7 +118,12 @@ async function write(path: string, name: string, header: Headers, content: Reada
       return drain(content)
     case 'character-device':
     case 'block-device':
-      mknod(path, (header.type === 'block-device' ? S_IFBLK : S_IFCHR) | 0o600, header.devmajor ?? 0, header.devminor ?? 0)
+      mknod(
+        path,
+        (header.type === 'block-device' ? S_IFBLK : S_IFCHR) | 0o600,
+        header.devmajor ?? 0,
+        header.devminor ?? 0,
+      )
       break
     case 'fifo':
       mknod(path, S_IFIFO | 0o600, 0, 0)
@@ -113,7 +134,10 @@ async function write(path: string, name: string, header: Headers, content: Reada
       applyMetadata(path, name, header, pax)
       return
     default:
-      throw fault.invalidArgument('image.layer_invalid', `layer entry ${JSON.stringify(header.name)} has the unsupported type ${String(header.type)}`)
+      throw fault.invalidArgument(
+        'image.layer_invalid',
+        `layer entry ${JSON.stringify(header.name)} has the unsupported type ${String(header.type)}`,
+      )
   }
   await drain(content)
   applyMetadata(path, name, header, pax)
@@ -124,16 +148,28 @@ function linkInside(linkname: string, path: string): void {
   const action = planEntry(linkname)
   const source = action.kind === 'entry' ? `/${action.path}` : ''
   const stat = source === '' ? undefined : lstat(source)
-  if (!stat || stat.isDirectory()) throw fault.invalidArgument('image.layer_invalid', `hard link ${JSON.stringify(path)} points to ${JSON.stringify(linkname)}, which is not a file of this layer`)
+  if (!stat || stat.isDirectory())
+    throw fault.invalidArgument(
+      'image.layer_invalid',
+      `hard link ${JSON.stringify(path)} points to ${JSON.stringify(linkname)}, which is not a file of this layer`,
+    )
   fs.linkSync(source, path)
 }
 
 async function writeFile(path: string, content: Readable): Promise<void> {
-  const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW, 0o600)
+  const fd = fs.openSync(
+    path,
+    fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
+    0o600,
+  )
   try {
     for await (const chunk of content) {
       unpackedBytes += (chunk as Buffer).length
-      if (maxBytes > 0 && unpackedBytes > maxBytes) throw fault.resourceExhausted('image.layer_too_large', `the layer unpacks to more than ${maxBytes} bytes`)
+      if (maxBytes > 0 && unpackedBytes > maxBytes)
+        throw fault.resourceExhausted(
+          'image.layer_too_large',
+          `the layer unpacks to more than ${maxBytes} bytes`,
+        )
       fs.writeSync(fd, chunk as Buffer)
     }
   } finally {
@@ -160,12 +196,17 @@ async function decompressed(source: Readable): Promise<Readable> {
   const whole = new PassThrough({ highWaterMark: 1 << 20 })
   whole.write(first)
   source.pipe(whole)
-  if (first[0] === 0x1f && first[1] === 0x8b) return whole.pipe(forwardErrors(whole, createGunzip({ chunkSize: 1 << 18 })))
-  if (first.readUInt32LE?.(0) === 0xfd2fb528) return whole.pipe(forwardErrors(whole, createZstdDecompress({ chunkSize: 1 << 18 })))
+  if (first[0] === 0x1f && first[1] === 0x8b)
+    return whole.pipe(forwardErrors(whole, createGunzip({ chunkSize: 1 << 18 })))
+  if (first.readUInt32LE?.(0) === 0xfd2fb528)
+    return whole.pipe(forwardErrors(whole, createZstdDecompress({ chunkSize: 1 << 18 })))
   return whole
 }
 
-function forwardErrors<T extends NodeJS.WritableStream & { destroy(error?: Error): unknown }>(from: Readable, to: T): T {
+function forwardErrors<T extends NodeJS.WritableStream & { destroy(error?: Error): unknown }>(
+  from: Readable,
+  to: T,
+): T {
   from.on('error', (error) => to.destroy(error))
   return to
 }
@@ -176,7 +217,7 @@ async function unpack(): Promise<{ diffId: string; sizeBytes: number; implicitDi
   process.chdir('/')
   process.umask(0)
   const hash = createHash('sha256')
-  const archive = extract({ allowUnknownFormat: false })
+  const archive = extract()
   archive.on('entry', (header, content, next) => {
     place(header, content as unknown as Readable).then(
       () => next(),
@@ -186,16 +227,29 @@ async function unpack(): Promise<{ diffId: string; sizeBytes: number; implicitDi
   const tar = await decompressed(source)
   tar.on('data', (chunk: Buffer) => hash.update(chunk))
   await pipeline(tar, archive)
-  for (const [path, mtime] of dirTimes.reverse()) if (lstat(path)?.isDirectory()) fs.utimesSync(path, mtime, mtime)
+  for (const [path, mtime] of dirTimes.reverse())
+    if (lstat(path)?.isDirectory()) fs.utimesSync(path, mtime, mtime)
   const root = fs.openSync('/', 'r')
   syncfs(root)
-  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: unpackedBytes, implicitDirs: [...implicitDirs].filter((dir) => !explicitDirs.has(dir)) }
+  return {
+    diffId: `sha256:${hash.digest('hex')}`,
+    sizeBytes: unpackedBytes,
+    implicitDirs: [...implicitDirs].filter((dir) => !explicitDirs.has(dir)),
+  }
 }
 
 unpack().then(
   (result) => process.stdout.write(`${JSON.stringify(result)}\n`),
   (error: unknown) => {
-    const failure = error instanceof Fault ? error : fault.invalidArgument('image.layer_invalid', `the layer cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`)
-    process.stdout.write(`${JSON.stringify({ error: { kind: failure.kind, code: failure.code, message: failure.message } })}\n`)
+    const failure =
+      error instanceof Fault
+        ? error
+        : fault.invalidArgument(
+            'image.layer_invalid',
+            `the layer cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
+          )
+    process.stdout.write(
+      `${JSON.stringify({ error: { kind: failure.kind, code: failure.code, message: failure.message } })}\n`,
+    )
   },
 )

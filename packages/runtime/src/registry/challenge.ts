@@ -25,4 +25,5 @@ export function isRealmAllowed(realm: URL, registry: URL): boolean {
   return registry.hostname.includes('.') && parent(realm.hostname) === parent(registry.hostname)
 }
 
-const isLiteral = (host: string): boolean => /^[\d.]+$/.test(host) || host.includes(':') || host.startsWith('[') || host === 'localhost'
+const isLiteral = (host: string): boolean =>
+  /^[\d.]+$/.test(host) || host.includes(':') || host.startsWith('[') || host === 'localhost'

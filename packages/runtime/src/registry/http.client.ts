@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http'
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import { fault } from '@berth/core'
@@ -42,10 +42,14 @@ export class HttpClient {
         reject(
           options.signal?.aborted
             ? fault.cancelled('cancelled', `the request to ${options.url.host} was cancelled`, { cause })
-            : fault.unavailable('registry.unreachable', `registry ${options.url.host} cannot be reached: ${cause.message}`, {
-                cause,
-                params: { host: options.url.host },
-              }),
+            : fault.unavailable(
+                'registry.unreachable',
+                `registry ${options.url.host} cannot be reached: ${cause.message}`,
+                {
+                  cause,
+                  params: { host: options.url.host },
+                },
+              ),
         )
       const settings = {
         method: options.method,
@@ -56,11 +60,14 @@ export class HttpClient {
       const request = secure
         ? httpsRequest(options.url, { ...settings, agent: this.https })
         : httpRequest(options.url, { ...settings, agent: this.http })
-      request.on('timeout', () => request.destroy(new Error(`nothing arrived for ${settings.timeout / 1000} s`)))
+      request.on('timeout', () =>
+        request.destroy(new Error(`nothing arrived for ${settings.timeout / 1000} s`)),
+      )
       request.on('error', fail)
       request.on('response', (body) => resolve({ status: body.statusCode ?? 0, headers: body.headers, body }))
       if (options.body === undefined) request.end()
-      else if (typeof options.body === 'string' || options.body instanceof Uint8Array) request.end(options.body)
+      else if (typeof options.body === 'string' || options.body instanceof Uint8Array)
+        request.end(options.body)
       else options.body.on('error', (error) => request.destroy(error)).pipe(request)
     })
   }
@@ -79,7 +86,10 @@ export async function readBody(response: HttpResponse, maxBytes = 8 * 1024 * 102
     size += (chunk as Buffer).length
     if (size > maxBytes) {
       response.body.destroy()
-      throw fault.resourceExhausted('registry.answer_too_large', `the registry's answer is larger than ${maxBytes} bytes`)
+      throw fault.resourceExhausted(
+        'registry.answer_too_large',
+        `the registry's answer is larger than ${maxBytes} bytes`,
+      )
     }
     chunks.push(chunk as Buffer)
   }

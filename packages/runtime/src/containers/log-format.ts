@@ -1,0 +1,31 @@
+import type { LogEntry } from '../api.js'
+
+/** One line of conmon's k8s log: `TIME STREAM TAG TEXT`; a tag P means the text goes on in the next line. */
+const LINE = /^(\S+) (stdout|stderr) ([FP]) ?(.*)$/s
+
+/** Joins partial lines again. Keep one per file and feed it every line in order. */
+export class LogAssembler {
+  private readonly partial = new Map<string, { timestamp: string; text: string }>()
+
+  push(line: string): LogEntry | undefined {
+    const match = LINE.exec(line)
+    if (!match) return undefined
+    const [, time = '', stream = '', tag = '', text = ''] = match
+    const open = this.partial.get(stream)
+    const joined = { timestamp: open?.timestamp ?? toUtc(time), text: (open?.text ?? '') + text }
+    if (tag === 'P') {
+      this.partial.set(stream, joined)
+      return undefined
+    }
+    this.partial.delete(stream)
+    return { stream: stream as LogEntry['stream'], timestamp: joined.timestamp, line: joined.text }
+  }
+}
+
+/** conmon writes local time with an offset; nanoseconds are kept. */
+function toUtc(time: string): string {
+  const match = /^(.*?)(\.\d+)?([+-]\d{2}:\d{2}|Z)$/.exec(time)
+  if (!match) return time
+  const whole = new Date(`${match[1]}${match[3]}`)
+  return Number.isNaN(whole.getTime()) ? time : `${whole.toISOString().slice(0, 19)}${match[2] ?? ''}Z`
+}

@@ -1,0 +1,65 @@
+import { fault } from '@berth/core'
+import type { PortMapping } from '../api.js'
+import type { PublishedEndpoint } from '../networks/plan-rules.js'
+
+interface Holder {
+  readonly name: string
+  readonly ports: readonly PortMapping[]
+}
+
+const overlaps = (a: string | undefined, b: string | undefined): boolean => {
+  const any = (ip: string | undefined) => ip === undefined || ip === '' || ip === '0.0.0.0'
+  return any(a) || any(b) || a === b
+}
+
+/** Two containers may share a host port only in the same group. @throws port.in_use naming port and holder */
+export function assertPortsFree(
+  name: string,
+  wanted: readonly PortMapping[],
+  holders: readonly Holder[],
+): void {
+  for (const port of wanted) {
+    if (port.hostPort === 0) continue
+    for (const holder of holders) {
+      const clash = holder.ports.find(
+        (held) =>
+          held.hostPort === port.hostPort &&
+          held.protocol === port.protocol &&
+          overlaps(held.hostIp, port.hostIp) &&
+          (held.group === undefined || held.group !== port.group),
+      )
+      if (!clash) continue
+      throw fault.failedPrecondition(
+        'port.in_use',
+        `port ${port.hostPort}/${port.protocol} for container ${name} is published by container ${holder.name}: publish another port`,
+        {
+          params: { port: port.hostPort, holder: holder.name },
+        },
+      )
+    }
+  }
+}
+
+interface Publisher {
+  readonly state: string
+  readonly ipAddress: string | undefined
+  readonly ports: readonly PortMapping[]
+  readonly published: boolean
+}
+
+/** What the packet rules must say: exclusive ports while running, grouped ones only while published. */
+export function endpointsOf(containers: readonly Publisher[]): readonly PublishedEndpoint[] {
+  return containers
+    .filter((container) => container.state === 'running' && container.ipAddress !== undefined)
+    .flatMap((container) =>
+      container.ports
+        .filter((port) => port.group === undefined || container.published)
+        .map((port) => ({
+          protocol: port.protocol,
+          hostIp: port.hostIp,
+          hostPort: port.hostPort,
+          ip: container.ipAddress ?? '',
+          containerPort: port.containerPort,
+        })),
+    )
+}

@@ -1,0 +1,82 @@
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RuntimeInfo } from '../api.js'
+
+const ROOT = '/sys/fs/cgroup'
+
+/** Every hierarchy a container's cgroup may live in: one on v2, one per controller on v1 and hybrid. */
+export function cgroupHierarchies(): readonly string[] {
+  if (existsSync(`${ROOT}/cgroup.controllers`)) return [ROOT]
+  return readdirSync(ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(ROOT, entry.name))
+}
+
+export function cgroupVersion(): RuntimeInfo['cgroupVersion'] {
+  if (existsSync(`${ROOT}/cgroup.controllers`)) return 'v2'
+  return existsSync(`${ROOT}/unified/cgroup.controllers`) ? 'hybrid' : 'v1'
+}
+
+/** Controllers left on v2 of a hybrid machine, which crun refuses. */
+export function leftoverControllers(): readonly string[] {
+  const path = `${ROOT}/unified/cgroup.controllers`
+  return existsSync(path) ? readFileSync(path, 'utf8').split(/\s+/).filter(Boolean) : []
+}
+
+const readText = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+const readNumber = (path: string): number | undefined => {
+  const text = readText(path)
+  return text === undefined || text === 'max' || !/^\d+$/.test(text) ? undefined : Number(text)
+}
+
+export interface CgroupStats {
+  readonly cpuUsageNanos: number
+  readonly memoryUsageBytes: number
+  readonly memoryLimitBytes: number | undefined
+  readonly pids: number
+}
+
+const V1_UNLIMITED = 2 ** 62
+
+/** Usage of one cgroup, v2 or v1. */
+export function readCgroupStats(path: string): CgroupStats {
+  if (cgroupVersion() === 'v2') {
+    const usec = /usage_usec (\d+)/.exec(readText(join(ROOT, path, 'cpu.stat')) ?? '')?.[1]
+    const at = (file: string) => readNumber(join(ROOT, path, file))
+    return {
+      cpuUsageNanos: Number(usec ?? 0) * 1000,
+      memoryUsageBytes: at('memory.current') ?? 0,
+      memoryLimitBytes: at('memory.max'),
+      pids: at('pids.current') ?? 0,
+    }
+  }
+  const limit = readNumber(join(ROOT, 'memory', path, 'memory.limit_in_bytes'))
+  return {
+    cpuUsageNanos: readNumber(join(ROOT, 'cpuacct', path, 'cpuacct.usage')) ?? 0,
+    memoryUsageBytes: readNumber(join(ROOT, 'memory', path, 'memory.usage_in_bytes')) ?? 0,
+    memoryLimitBytes: limit !== undefined && limit < V1_UNLIMITED ? limit : undefined,
+    pids: readNumber(join(ROOT, 'pids', path, 'pids.current')) ?? 0,
+  }
+}
+
+/** Removes a cgroup and all below it in every hierarchy; what still has processes stays. Idempotent. */
+export async function removeCgroupTree(path: string): Promise<void> {
+  for (const hierarchy of cgroupHierarchies()) removeTree(join(hierarchy, path))
+}
+
+function removeTree(dir: string): void {
+  if (!existsSync(dir)) return
+  for (const entry of readdirSync(dir, { withFileTypes: true }))
+    if (entry.isDirectory()) removeTree(join(dir, entry.name))
+  try {
+    rmdirSync(dir)
+  } catch {
+    // Busy: something in it still runs, and its owner will remove it.
+  }
+}

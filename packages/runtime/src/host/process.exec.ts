@@ -1,0 +1,101 @@
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fault } from '@berth/core'
+
+export interface Finished {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end with a clean environment. @throws host.program_missing, host.program_hung after `timeoutMs` (it is killed) */
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  options: { input?: string; timeoutMs?: number; cwd?: string } = {},
+): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const settings: SpawnOptions = {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+      ...(options.cwd ? { cwd: options.cwd } : {}),
+    }
+    const child = spawn(file, [...args], settings)
+    const chunks = { stdout: '', stderr: '' }
+    child.stdout?.on('data', (chunk) => {
+      chunks.stdout += chunk
+    })
+    child.stderr?.on('data', (chunk) => {
+      chunks.stderr += chunk
+    })
+    const timeoutMs = options.timeoutMs ?? 60_000
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(
+        fault.deadlineExceeded(
+          'host.program_hung',
+          `${file} ${args[0] ?? ''} did not end within ${timeoutMs / 1000} s and was killed`,
+        ),
+      )
+    }, timeoutMs)
+    child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(
+        cause.code === 'ENOENT'
+          ? fault.failedPrecondition(
+              'host.program_missing',
+              `${file} is not installed: apt-get install ${PACKAGE_OF[file] ?? file}`,
+              { cause },
+            )
+          : fault.internal('host.program_failed', `${file} cannot be started: ${cause.message}`, { cause }),
+      )
+    })
+    child.on('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code: code ?? 137, ...chunks })
+    })
+    child.stdin?.on('error', () => {})
+    child.stdin?.end(options.input ?? '')
+  })
+}
+
+const PACKAGE_OF: Readonly<Record<string, string>> = {
+  nft: 'nftables',
+  ip: 'iproute2',
+  nsenter: 'util-linux',
+}
+
+/** @throws host.program_failed with what it said */
+export async function mustRun(
+  file: string,
+  args: readonly string[],
+  options: { input?: string; timeoutMs?: number } = {},
+): Promise<string> {
+  const result = await runProgram(file, args, options)
+  if (result.code !== 0)
+    throw fault.internal(
+      'host.program_failed',
+      `${file} ${args.join(' ').slice(0, 200)}: ${result.stderr.trim() || `exit code ${result.code}`}`,
+    )
+  return result.stdout
+}
+
+/** Ticks since boot at which the process began: with the pid it names one process for ever. Undefined when it is gone or a zombie. */
+export function processStartTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : fields[19]
+  } catch {
+    return undefined
+  }
+}
+
+/** Sends a signal unless the process has ended. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

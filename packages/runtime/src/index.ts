@@ -1,0 +1,5 @@
+export * from './api.js'
+export { removeCgroupTree } from './host/cgroups.exec.js'
+export { formatReference, parseReference, type Reference } from './images/reference.js'
+export { type PurgeOptions, purgeHost } from './purge.exec.js'
+export { openRuntime } from './runtime.js'

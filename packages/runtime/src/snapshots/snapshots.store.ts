@@ -1,0 +1,97 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fault } from '@berth/core'
+import { MNT_DETACH, mount, umount } from '../host/libc.js'
+import type { Layer } from '../layers/layers.store.js'
+import type { Metadata } from '../metadata.store.js'
+
+/**
+ * Writable overlays over an image's layers. `key` names an active snapshot (the container's id). Mount options name layers relative to the
+ * root, since the kernel takes one page (4 KiB) of them.
+ */
+export class SnapshotStore {
+  constructor(
+    private readonly root: string,
+    private readonly metadata: Metadata,
+  ) {
+    mkdirSync(join(root, 's'), { recursive: true, mode: 0o700 })
+  }
+
+  /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
+  prepare(key: string, layers: readonly Layer[]): void {
+    if (this.find(key)) return
+    const dir = this.metadata.next('dir')
+    for (const part of ['u', 'w'])
+      mkdirSync(join(this.root, 's', String(dir), part), { recursive: true, mode: 0o755 })
+    this.metadata.db
+      .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
+      .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
+  }
+
+  /** @throws snapshot.not_found */
+  mountAt(key: string, target: string): void {
+    const found = this.find(key)
+    if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
+    mkdirSync(target, { recursive: true, mode: 0o711 })
+    const { dir, layers } = found
+    mkdirSync(join(this.root, 'empty'), { recursive: true, mode: 0o755 })
+    const lower =
+      layers.length === 0
+        ? 'empty'
+        : [...layers]
+            .reverse()
+            .map((layer) => `l/${layer}`)
+            .join(':')
+    const previous = process.cwd()
+    process.chdir(this.root)
+    try {
+      mount('overlay', target, 'overlay', 0, `lowerdir=${lower},upperdir=s/${dir}/u,workdir=s/${dir}/w`)
+    } finally {
+      process.chdir(previous)
+    }
+  }
+
+  /** Idempotent: what is not mounted stays so. */
+  unmount(target: string): void {
+    if (!existsSync(target)) return
+    try {
+      umount(target, MNT_DETACH)
+    } catch {
+      // Not a mount point: already the wanted state.
+    }
+  }
+
+  /** Idempotent. The directory is renamed aside first, so that half of it is never found under its name. */
+  remove(key: string): void {
+    const found = this.find(key)
+    if (!found) return
+    const path = join(this.root, 's', String(found.dir))
+    if (existsSync(path)) renameSync(path, `${path}.gone`)
+    this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
+    rmSync(`${path}.gone`, { recursive: true, force: true })
+  }
+
+  list(): readonly { readonly key: string; readonly layers: readonly number[] }[] {
+    return this.metadata.db
+      .prepare('SELECT key, layers FROM snapshot')
+      .all()
+      .map((row) => ({ key: String(row.key), layers: JSON.parse(String(row.layers)) as number[] }))
+  }
+
+  private find(key: string): { dir: number; layers: readonly number[] } | undefined {
+    const row = this.metadata.db.prepare('SELECT dir, layers FROM snapshot WHERE key = ?').get(key)
+    return row ? { dir: Number(row.dir), layers: JSON.parse(String(row.layers)) as number[] } : undefined
+  }
+
+  recover(): void {
+    const known = new Set(
+      this.metadata.db
+        .prepare('SELECT dir FROM snapshot')
+        .all()
+        .map((row) => String(row.dir)),
+    )
+    for (const name of readdirSync(join(this.root, 's'))) {
+      if (!known.has(name)) rmSync(join(this.root, 's', name), { recursive: true, force: true })
+    }
+  }
+}
