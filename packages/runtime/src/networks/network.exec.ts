@@ -31,8 +31,8 @@ export class BridgeNetwork {
   /** Bridge, gateway address and forwarding. Idempotent. */
   async ensure(): Promise<void> {
     const { bridge } = this.options
-    if (this.isReady && existsSync(`/sys/class/net/${bridge}`)) return
-    if (!existsSync(`/sys/class/net/${bridge}`))
+    if (this.isReady && isLinkHere(bridge)) return
+    if (!isLinkHere(bridge))
       await mustRun('ip', ['link', 'add', bridge, 'type', 'bridge'])
     await mustRun('ip', ['-batch', '-'], {
       input: `addr replace ${this.subnet.gateway}/${this.subnet.prefix} dev ${bridge}\nlink set ${bridge} up\n`,
@@ -88,11 +88,14 @@ export class BridgeNetwork {
   /** Takes bridge and rules away. Idempotent. */
   async remove(): Promise<void> {
     await mustRun('nft', ['-f', '-'], { input: `table ip ${this.table} {}\ndelete table ip ${this.table}\n` })
-    if (existsSync(`/sys/class/net/${this.options.bridge}`))
+    if (isLinkHere(this.options.bridge))
       await mustRun('ip', ['link', 'del', this.options.bridge])
     this.isReady = false
   }
 }
+
+/** /proc/sys/net follows this process's network namespace; /sys/class/net shows the one in which /sys was mounted (`nsenter --net` leaves it). */
+const isLinkHere = (name: string): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`)
 
 /** @throws port.in_use when a program of this host listens there */
 export function assertPortFree(hostIp: string | undefined, port: number, container: string): Promise<void> {
