@@ -2,7 +2,7 @@ import { systemClock } from '@berth/core'
 import { run } from './command.exec.js'
 import type { Sample } from './contender.js'
 
-interface CommandLine {
+export interface CommandLine {
   readonly program: string
   /** Before the sub-command: where its state or its daemon is. */
   readonly global: readonly string[]

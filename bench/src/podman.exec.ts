@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BenchSite } from './bench-site.js'
 import { findProgram, run } from './command.exec.js'
-import { measureByCommandLine } from './command-line.exec.js'
-import type { Absent, Engine } from './contender.js'
+import { type CommandLine, measureByCommandLine } from './command-line.exec.js'
+import type { Absent, Contender, Engine } from './contender.js'
 import { startDaemon } from './daemon.exec.js'
 import { type EngineApi, measureByApi } from './engine-api.client.js'
 
@@ -58,30 +58,41 @@ export async function openPodman(site: BenchSite): Promise<Engine | Absent> {
     join(dir, 'log'),
     env,
   )
-  const cgroupParent = `${site.cgroupParent}/podman`
-  const spec = { image, cgroup_parent: cgroupParent, netns: { nsmode: site.network } }
-  const container = ['--network', site.network, '--cgroup-parent', cgroupParent, image]
   return {
-    contenders: [
-      {
-        name: 'podman',
-        via: 'api',
-        version,
-        note: 'its API service over a unix socket, told to look for the exit every millisecond',
-        measure: (signal) => measureByApi(api, spec, signal),
-      },
-      {
-        name: 'podman',
-        via: 'command line',
-        version,
-        note: 'podman run: the start of the program and its locks are part of the figure',
-        measure: (signal) =>
-          measureByCommandLine({ program, global, container, env }, `bench-${site.id}`, signal),
-      },
-    ],
+    contenders: contenders(site, { program, global, env }, image, version, api),
     close: async () => {
       await daemon.close()
       await clean()
     },
   }
+}
+
+type Program = Pick<CommandLine, 'program' | 'global' | 'env'>
+
+function contenders(
+  site: BenchSite,
+  program: Program,
+  image: string,
+  version: string,
+  api: EngineApi,
+): readonly Contender[] {
+  const cgroupParent = `${site.cgroupParent}/podman`
+  const spec = { image, cgroup_parent: cgroupParent, netns: { nsmode: site.network } }
+  const container = ['--network', site.network, '--cgroup-parent', cgroupParent, image]
+  return [
+    {
+      name: 'podman',
+      via: 'api',
+      version,
+      note: 'its API service over a unix socket, told to look for the exit every millisecond',
+      measure: (signal) => measureByApi(api, spec, signal),
+    },
+    {
+      name: 'podman',
+      via: 'command line',
+      version,
+      note: 'podman run: the start of the program and its locks are part of the figure',
+      measure: (signal) => measureByCommandLine({ ...program, container }, `bench-${site.id}`, signal),
+    },
+  ]
 }

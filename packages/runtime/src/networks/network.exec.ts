@@ -32,8 +32,7 @@ export class BridgeNetwork {
   async ensure(): Promise<void> {
     const { bridge } = this.options
     if (this.isReady && isLinkHere(bridge)) return
-    if (!isLinkHere(bridge))
-      await mustRun('ip', ['link', 'add', bridge, 'type', 'bridge'])
+    if (!isLinkHere(bridge)) await mustRun('ip', ['link', 'add', bridge, 'type', 'bridge'])
     await mustRun('ip', ['-batch', '-'], {
       input: `addr replace ${this.subnet.gateway}/${this.subnet.prefix} dev ${bridge}\nlink set ${bridge} up\n`,
     })
@@ -88,8 +87,7 @@ export class BridgeNetwork {
   /** Takes bridge and rules away. Idempotent. */
   async remove(): Promise<void> {
     await mustRun('nft', ['-f', '-'], { input: `table ip ${this.table} {}\ndelete table ip ${this.table}\n` })
-    if (isLinkHere(this.options.bridge))
-      await mustRun('ip', ['link', 'del', this.options.bridge])
+    if (isLinkHere(this.options.bridge)) await mustRun('ip', ['link', 'del', this.options.bridge])
     this.isReady = false
   }
 }
