@@ -15,6 +15,8 @@ import { openPodman } from './podman.exec.js'
 import { planReport, type Report } from './report.js'
 import { planRounds } from './rounds.js'
 
+const PEERS = { podman: openPodman, docker: openDocker }
+
 /** Measures everyone who is here, one container at a time, and removes all traces. Run it in a network namespace of its own. */
 export async function bench(
   options: BenchOptions,
@@ -37,8 +39,9 @@ export async function bench(
       image: await makeImage(dir),
       signal,
     }
-    for (const open of [openBerth, openPodman, openDocker]) {
-      const engine = await open(site)
+    engines.push(await openBerth(site))
+    for (const [name, open] of Object.entries(PEERS)) {
+      const engine = await open(site).catch((error: unknown): Absent => ({ name, reason: reasonOf(error) }))
       if (isAbsent(engine)) absent.push(engine)
       else engines.push(engine)
     }
@@ -59,12 +62,14 @@ export async function bench(
     })
   } finally {
     for (const engine of engines)
-      await engine.close().catch((error: unknown) => say(`cleaning up: ${String(error)}`))
+      await engine.close().catch((error: unknown) => say(`cleaning up: ${reasonOf(error)}`))
     await removeCgroupTree(cgroupParent)
     await unmountBelow(dir)
     rmSync(dir, { recursive: true, force: true })
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** An engine that was interrupted may leave its store mounted on itself. */
 async function unmountBelow(dir: string): Promise<void> {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Report } from './report.js'
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-const dir = mkdtempSync(join(tmpdir(), 'bench-test-'))
+const dir = mkdtempSync(join(tmpdir(), 'bt-'))
 const out = join(dir, 'report.json')
 let report: Report
 

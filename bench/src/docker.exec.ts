@@ -26,6 +26,15 @@ export async function openDocker(site: BenchSite): Promise<Engine | Absent> {
       reason: `there is no dockerd on the path and no daemon answers on ${DEFAULT_SOCKET}`,
     }
   if (!program) return { name: 'docker', reason: 'the docker command is not installed' }
+  try {
+    return await openWith(site, program, found)
+  } catch (error) {
+    await found.daemon?.close()
+    throw error
+  }
+}
+
+async function openWith(site: BenchSite, program: string, found: Found): Promise<Engine> {
   const global = ['--host', `unix://${found.api.socket}`]
   const image = `berth-bench:${site.id}`
   await run(program, [

@@ -26,7 +26,8 @@ default_subnet = "10.213.77.0/24"
 export async function openPodman(site: BenchSite): Promise<Engine | Absent> {
   const program = findProgram('podman')
   if (!program) return { name: 'podman', reason: 'it is not installed (apt-get install podman)' }
-  const dir = join(site.dir, 'podman')
+  // Short, because podman refuses a run root of more than 50 characters.
+  const dir = join(site.dir, 'p')
   mkdirSync(join(dir, 'networks'), { recursive: true })
   const file = join(dir, 'containers.conf')
   writeFileSync(file, configuration(site, dir))
