@@ -16,15 +16,15 @@ const INSTRUCTION = /^([A-Za-z]+)(?:\s+(.*))?$/s
 /** Text → lines: comments, the escape directive, continuation. @throws build.syntax with the line's number */
 export function splitLines(text: string): readonly Line[] {
   const raw = text.replace(/^\uFEFF/, '').split(/\r?\n/)
-  const escape = DIRECTIVE.exec(raw[0] ?? '')?.[1] ?? '\\'
-  if (escape !== '\\' && escape !== '`') throw syntax(1, `escape must be \\ or \`, not ${escape}`)
+  const continuation = DIRECTIVE.exec(raw[0] ?? '')?.[1] ?? '\\'
+  if (continuation !== '\\' && continuation !== '`') throw syntax(1, `escape must be \\ or \`, not ${continuation}`)
   const lines: Line[] = []
   let pending: { number: number; text: string } | undefined
   for (const [index, line] of raw.entries()) {
     const trimmed = line.trim()
     if (trimmed.startsWith('#') || (pending && trimmed === '')) continue
     if (!pending && trimmed === '') continue
-    const continues = trimmed.endsWith(escape)
+    const continues = trimmed.endsWith(continuation)
     const piece = continues ? trimmed.slice(0, -1) : trimmed
     pending = { number: pending?.number ?? index + 1, text: (pending?.text ?? '') + piece }
     if (continues) continue
