@@ -94,11 +94,11 @@ export default {
     {
       name: 'grpc-in-grpc-files',
       comment:
-        'a *.grpc.ts or *.client.ts file is an end of a connection; others may take grpc-js types, and grpc-status*.ts its status numbers',
+        'a *.grpc.ts or *.client.ts file is an end of a connection; others may take grpc-js types, and grpc-fault.ts its status numbers',
       severity: 'error',
       from: {
         path: '^(apps|packages)/',
-        pathNot: [TEST, EFFECT_SUFFIX, COMPOSITION_ROOT, '/gen/', 'grpc-status[^/]*\\.ts$'],
+        pathNot: [TEST, EFFECT_SUFFIX, COMPOSITION_ROOT, '/gen/', 'grpc-(status|fault)[^/]*\\.ts$'],
       },
       to: { path: '(^|/)node_modules/@grpc/grpc-js/', dependencyTypesNot: ['type-only'] },
     },
