@@ -1,36 +1,24 @@
-import { spawn } from 'node:child_process'
 import {
   chmodSync,
-  closeSync,
   lchownSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   renameSync,
   rmSync,
   type Stats,
 } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type Digest, digestOf, Fault, type FaultKind, fault } from '@berth/core'
+import { type Digest, digestOf, fault } from '@berth/core'
 import type { ContentStore } from '../content/content.store.js'
 import type { Metadata } from '../metadata.store.js'
+import { runUnpacker } from './unpacker.exec.js'
 
 /** A layer on top of its parents, unpacked once and shared by every image with the same chain. */
 export interface Layer {
   readonly chainId: string
   readonly dir: number
 }
-
-interface UnpackResult {
-  readonly diffId: string
-  readonly sizeBytes: number
-  readonly implicitDirs: readonly string[]
-}
-
-const LAYER_MAX_BYTES = 64 * 1024 ** 3
-const CHILD = fileURLToPath(new URL('../../dist/layers/unpack.child.js', import.meta.url))
 
 /** OCI image spec, config.md "Layer ChainID". */
 export function chainIds(diffIds: readonly Digest[]): readonly string[] {
@@ -155,40 +143,4 @@ function safeDirectory(root: string, path: string): Stats | undefined {
     if (!stat?.isDirectory()) return undefined
   }
   return stat
-}
-
-function runUnpacker(blobPath: string, target: string): Promise<UnpackResult> {
-  return new Promise((resolve, reject) => {
-    const blob = openSync(blobPath, 'r')
-    const child = spawn(process.execPath, [CHILD, target, String(LAYER_MAX_BYTES)], {
-      stdio: [blob, 'pipe', 'pipe'],
-      env: {},
-      cwd: '/',
-    })
-    closeSync(blob)
-    let output = ''
-    let complaint = ''
-    child.stdout?.on('data', (chunk) => {
-      output += chunk
-    })
-    child.stderr?.on('data', (chunk) => {
-      complaint = `${complaint}${chunk}`.slice(-2_000)
-    })
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      const line = output.trim().split('\n').at(-1) ?? ''
-      if (line === '')
-        return reject(
-          fault.internal(
-            'image.unpack_failed',
-            `the unpacker ended with ${signal ?? code}: ${complaint.trim()}`,
-          ),
-        )
-      const answer = JSON.parse(line) as UnpackResult & {
-        error?: { kind: FaultKind; code: string; message: string }
-      }
-      if (answer.error) reject(new Fault(answer.error))
-      else resolve(answer)
-    })
-  })
 }
