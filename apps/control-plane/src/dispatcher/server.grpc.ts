@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import { type Clock, Fault, fault, type Logger } from '@berth/core'
+import { CertificateServiceService, DispatcherServiceService, EnrollmentServiceService, type SessionRequest, type SessionResponse } from '@berth/proto'
+import { type handleUnaryCall, type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, status } from '@grpc/grpc-js'
+import { type Identity, signNode } from '../ca/certificates.exec.js'
+import type { Listen } from '../config/env.js'
+import type { ClusterStore } from '../store/cluster.store.js'
+import type { NodeWriteStore } from '../store/node-write.store.js'
+import { grpcError } from './grpc-fault.js'
+import type { Sessions } from './sessions.js'
+
+export interface DispatcherDeps {
+  readonly listen: Listen
+  readonly ca: Identity
+  readonly identity: Identity
+  readonly cluster: ClusterStore
+  readonly nodes: NodeWriteStore
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The sessions of the present leadership; undefined while another control plane leads. */
+  sessions(): Sessions | undefined
+  epoch(): bigint
+  /** A node came, or reported: loops should look. */
+  wake(): void
+  /** Sends a node its full set. */
+  sendFull(nodeId: string): Promise<void>
+}
+
+interface PeerCertificate {
+  readonly subject?: { readonly CN?: string; readonly OU?: string }
+}
+
+/** The node behind a call, by its verified certificate. @throws auth.node_required */
+function nodeOf(call: { getAuthContext(): { sslPeerCertificate?: unknown; transportSecurityType?: string } }): string {
+  const { subject } = (call.getAuthContext().sslPeerCertificate ?? {}) as PeerCertificate
+  if (subject?.OU !== 'node' || !subject.CN) throw fault.unauthenticated('auth.node_required', "this call needs a node's certificate: join first")
+  return subject.CN
+}
+
+function unary<Request, Response>(logger: Logger, work: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>): handleUnaryCall<Request, Response> {
+  return (call, callback: sendUnaryData<Response>) => {
+    work(call.request, call).then(
+      (response) => callback(null, response),
+      (error: unknown) => {
+        const failure = Fault.from(error)
+        if (failure.kind === 'internal') logger.error({ error: failure.message, path: call.getPath() }, 'an agent call failed')
+        callback(grpcError(failure))
+      },
+    )
+  }
+}
+
+/** The agents' side of the control plane. Client certificates are verified against the cluster's CA when they are given; only enrolling works without one. */
+export async function startDispatcher(deps: DispatcherDeps): Promise<Server> {
+  const server = new Server({ 'grpc.keepalive_time_ms': 5_000, 'grpc.keepalive_timeout_ms': 3_000, 'grpc.keepalive_permit_without_calls': 1, 'grpc.http2.min_ping_interval_without_data_ms': 1_000, 'grpc.max_receive_message_length': 32 * 1024 * 1024 })
+  server.addService(EnrollmentServiceService, {
+    enroll: unary(deps.logger, async (request) => {
+      const nodeId = await deps.cluster.enroll({ token: request.token, hostname: request.hostname, machineId: request.machineId })
+      deps.logger.info({ node: request.hostname, nodeId }, 'a node joined')
+      return { nodeId, certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.ca.certificatePem }
+    }),
+  })
+  server.addService(CertificateServiceService, {
+    renewCertificate: unary(deps.logger, async (request, call) => {
+      const nodeId = nodeOf(call)
+      if (!(await deps.cluster.isMember(nodeId))) throw fault.permissionDenied('node.not_found', `node ${nodeId} was removed from the cluster`)
+      return { certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.ca.certificatePem }
+    }),
+  })
+  server.addService(DispatcherServiceService, {
+    session: (call: ServerWritableStream<SessionRequest, SessionResponse>) => void openSession(deps, call),
+    heartbeat: unary(deps.logger, async (request, call) => {
+      const nodeId = nodeOf(call)
+      const sessions = leading(deps)
+      const next = randomUUID()
+      const proven = sessions.heartbeat(nodeId, request.sessionId, request.nonce, next, deps.clock.monotonicMs())
+      if (proven === undefined) throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
+      return { nonce: next, heartbeatPeriodMs: sessions.settings.heartbeatPeriodMs, epoch: deps.epoch() }
+    }),
+    reportStatus: unary(deps.logger, async (request, call) => {
+      const nodeId = nodeOf(call)
+      if (!leading(deps).find(nodeId, request.sessionId)) throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
+      await deps.nodes.report(nodeId, request.statuses)
+      return {}
+    }),
+  })
+  await bind(server, deps)
+  return server
+}
+
+function leading(deps: DispatcherDeps): Sessions {
+  const sessions = deps.sessions()
+  if (!sessions) throw fault.unavailable('leader.elsewhere', 'this control plane does not lead at the moment: try again')
+  return sessions
+}
+
+async function sign(deps: DispatcherDeps, csrPem: string, nodeId: string): Promise<string> {
+  return signNode(deps.ca, csrPem, nodeId, deps.clock.nowMs()).catch((cause) => {
+    throw fault.invalidArgument('join.csr_invalid', `the certificate request is not valid: ${String(cause)}`, { cause })
+  })
+}
+
+async function openSession(deps: DispatcherDeps, call: ServerWritableStream<SessionRequest, SessionResponse>): Promise<void> {
+  try {
+    const nodeId = nodeOf(call)
+    const sessions = leading(deps)
+    const { description, bootId, epochSeen } = call.request
+    if (!description) throw fault.invalidArgument('session.invalid', 'the session request has no node description')
+    if (epochSeen > deps.epoch()) throw fault.failedPrecondition('leader.stale', `the agent has seen epoch ${epochSeen}, this control plane is at ${deps.epoch()}: its database is older than its agents`)
+    await deps.nodes.describe(nodeId, description, bootId)
+    const id = randomUUID()
+    const stream = {
+      send: (message: SessionResponse) => void call.write(message),
+      supersede: () => call.destroy(Object.assign(new Error('session.superseded: a newer session of this node took over'), { code: status.ABORTED, details: 'session.superseded: a newer session of this node took over' })),
+    }
+    sessions.open(nodeId, stream, id, deps.clock.monotonicMs())
+    call.on('cancelled', () => sessions.close(nodeId, id))
+    call.on('error', () => sessions.close(nodeId, id))
+    deps.logger.info({ node: description.hostname, nodeId }, 'session opened')
+    await deps.sendFull(nodeId)
+    deps.wake()
+  } catch (error) {
+    call.destroy(Object.assign(new Error('refused'), grpcError(Fault.from(error))))
+  }
+}
+
+function bind(server: Server, deps: DispatcherDeps): Promise<void> {
+  const { host, port } = deps.listen
+  const credentials = ServerCredentials.createSsl(Buffer.from(deps.ca.certificatePem), [{ cert_chain: Buffer.from(deps.identity.certificatePem + deps.ca.certificatePem), private_key: Buffer.from(deps.identity.keyPem) }], false)
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, credentials, (error) => (error ? reject(fault.failedPrecondition('config.listen_failed', `cannot listen for agents on ${host}:${port}: ${error.message}`, { cause: error })) : resolve()))
+  })
+}
