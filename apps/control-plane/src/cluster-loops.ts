@@ -1,7 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import { type Clock, Fault, type Logger } from '@berth/core'
 import type { Server } from '@grpc/grpc-js'
-import type { Identity } from './ca/certificates.exec.js'
+import type { OwnIdentity } from './ca/own-identity.loop.js'
 import type { Config } from './config/env.js'
 import { startDispatcher } from './dispatcher/server.grpc.js'
 import { Sessions } from './dispatcher/sessions.js'
@@ -21,8 +20,7 @@ export interface LoopsDeps {
   readonly config: Config
   readonly database: Database
   readonly cluster: ClusterStore
-  readonly ca: Identity
-  readonly identity: Identity
+  readonly identity: OwnIdentity
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -64,10 +62,9 @@ export class ClusterLoops {
   }
 
   async start(): Promise<void> {
-    const { config, ca, identity, cluster, clock, logger, database } = this.deps
+    const { config, identity, cluster, clock, logger, database } = this.deps
     this.server = await startDispatcher({
       listen: config.grpc,
-      ca,
       identity,
       cluster,
       nodes: this.nodes,
@@ -225,11 +222,4 @@ export class ClusterLoops {
     this.server?.forceShutdown()
     await this.leader.close()
   }
-}
-
-/** When a certificate should be renewed at the latest: 80 % of its life. Unix milliseconds. */
-export function renewalDueMs(certificatePem: string): number {
-  const certificate = new X509Certificate(certificatePem)
-  const from = Date.parse(certificate.validFrom)
-  return from + (Date.parse(certificate.validTo) - from) * 0.8
 }

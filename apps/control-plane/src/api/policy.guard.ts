@@ -1,3 +1,4 @@
+import '@fastify/cookie'
 import { type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/common'
 import type { Reflector } from '@nestjs/core'
 import { fault } from '@berth/core'

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { fault } from '@berth/core'
 import { z } from 'zod'
 
@@ -39,7 +38,7 @@ export interface Listen {
 }
 
 /** @throws config.invalid naming the variable; config.listener_unsafe (plain http off loopback, reliability.md E15) */
-export function readConfig(env: NodeJS.ProcessEnv): Config {
+export function readConfig(env: NodeJS.ProcessEnv, holder: string): Config {
   const parsed = envSchema.safeParse(env)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -57,6 +56,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     grpc: data.BERTH_GRPC_LISTEN,
     webUrl: data.BERTH_WEB_URL,
     logLevel: data.BERTH_LOG_LEVEL,
-    holder: randomUUID(),
+    holder,
   }
 }

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, Fault, fault, type Logger } from '@berth/core'
 import { CertificateServiceService, DispatcherServiceService, EnrollmentServiceService, type SessionRequest, type SessionResponse } from '@berth/proto'
-import { type handleUnaryCall, type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall, type ServerWritableStream, status } from '@grpc/grpc-js'
-import { type Identity, signNode } from '../ca/certificates.exec.js'
+import { experimental, type handleUnaryCall, type sendUnaryData, Server, type ServerUnaryCall, type ServerWritableStream, status } from '@grpc/grpc-js'
+import { X509Certificate } from 'node:crypto'
+import { signNode } from '../ca/certificates.exec.js'
+import type { OwnIdentity } from '../ca/own-identity.loop.js'
+import { isIssuedBy } from '../ca/renewal.js'
 import type { Listen } from '../config/env.js'
 import type { ClusterStore } from '../store/cluster.store.js'
 import type { NodeWriteStore } from '../store/node-write.store.js'
@@ -11,8 +14,7 @@ import type { Sessions } from './sessions.js'
 
 export interface DispatcherDeps {
   readonly listen: Listen
-  readonly ca: Identity
-  readonly identity: Identity
+  readonly identity: OwnIdentity
   readonly cluster: ClusterStore
   readonly nodes: NodeWriteStore
   readonly clock: Clock
@@ -26,15 +28,19 @@ export interface DispatcherDeps {
   sendFull(nodeId: string): Promise<void>
 }
 
-interface PeerCertificate {
-  readonly subject?: { readonly CN?: string; readonly OU?: string }
-}
+type AuthContext = { getAuthContext(): { sslPeerCertificate?: { readonly raw: Buffer } } }
 
-/** The node behind a call, by its verified certificate. @throws auth.node_required */
-function nodeOf(call: { getAuthContext(): { sslPeerCertificate?: unknown; transportSecurityType?: string } }): string {
-  const { subject } = (call.getAuthContext().sslPeerCertificate ?? {}) as PeerCertificate
-  if (subject?.OU !== 'node' || !subject.CN) throw fault.unauthenticated('auth.node_required', "this call needs a node's certificate: join first")
-  return subject.CN
+/**
+ * The node behind a call, by its certificate. The listener also lets callers in without one (to enrol), so TLS alone has not checked whose
+ * certificate it is: that happens here. @throws auth.node_required
+ */
+function nodeOf(deps: DispatcherDeps, call: AuthContext): string {
+  const raw = call.getAuthContext().sslPeerCertificate?.raw
+  const peer = raw ? new X509Certificate(raw) : undefined
+  const trusted = peer && isIssuedBy(peer, new X509Certificate(deps.identity.ca.certificatePem), deps.clock.nowMs())
+  const { CN, OU } = peer && trusted ? peer.toLegacyObject().subject : {}
+  if (OU !== 'node' || typeof CN !== 'string') throw fault.unauthenticated('auth.node_required', "this call needs a node's certificate: join first")
+  return CN
 }
 
 function unary<Request, Response>(logger: Logger, work: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>): handleUnaryCall<Request, Response> {
@@ -57,20 +63,20 @@ export async function startDispatcher(deps: DispatcherDeps): Promise<Server> {
     enroll: unary(deps.logger, async (request) => {
       const nodeId = await deps.cluster.enroll({ token: request.token, hostname: request.hostname, machineId: request.machineId })
       deps.logger.info({ node: request.hostname, nodeId }, 'a node joined')
-      return { nodeId, certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.ca.certificatePem }
+      return { nodeId, certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.identity.ca.certificatePem }
     }),
   })
   server.addService(CertificateServiceService, {
     renewCertificate: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(call)
+      const nodeId = nodeOf(deps, call)
       if (!(await deps.cluster.isMember(nodeId))) throw fault.permissionDenied('node.not_found', `node ${nodeId} was removed from the cluster`)
-      return { certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.ca.certificatePem }
+      return { certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.identity.ca.certificatePem }
     }),
   })
   server.addService(DispatcherServiceService, {
     session: (call: ServerWritableStream<SessionRequest, SessionResponse>) => void openSession(deps, call),
     heartbeat: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(call)
+      const nodeId = nodeOf(deps, call)
       const sessions = leading(deps)
       const next = randomUUID()
       const proven = sessions.heartbeat(nodeId, request.sessionId, request.nonce, next, deps.clock.monotonicMs())
@@ -78,7 +84,7 @@ export async function startDispatcher(deps: DispatcherDeps): Promise<Server> {
       return { nonce: next, heartbeatPeriodMs: sessions.settings.heartbeatPeriodMs, epoch: deps.epoch() }
     }),
     reportStatus: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(call)
+      const nodeId = nodeOf(deps, call)
       if (!leading(deps).find(nodeId, request.sessionId)) throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
       await deps.nodes.report(nodeId, request.statuses)
       return {}
@@ -95,14 +101,14 @@ function leading(deps: DispatcherDeps): Sessions {
 }
 
 async function sign(deps: DispatcherDeps, csrPem: string, nodeId: string): Promise<string> {
-  return signNode(deps.ca, csrPem, nodeId, deps.clock.nowMs()).catch((cause) => {
+  return signNode(deps.identity.ca, csrPem, nodeId, deps.clock.nowMs()).catch((cause) => {
     throw fault.invalidArgument('join.csr_invalid', `the certificate request is not valid: ${String(cause)}`, { cause })
   })
 }
 
 async function openSession(deps: DispatcherDeps, call: ServerWritableStream<SessionRequest, SessionResponse>): Promise<void> {
   try {
-    const nodeId = nodeOf(call)
+    const nodeId = nodeOf(deps, call)
     const sessions = leading(deps)
     const { description, bootId, epochSeen } = call.request
     if (!description) throw fault.invalidArgument('session.invalid', 'the session request has no node description')
@@ -126,7 +132,7 @@ async function openSession(deps: DispatcherDeps, call: ServerWritableStream<Sess
 
 function bind(server: Server, deps: DispatcherDeps): Promise<void> {
   const { host, port } = deps.listen
-  const credentials = ServerCredentials.createSsl(Buffer.from(deps.ca.certificatePem), [{ cert_chain: Buffer.from(deps.identity.certificatePem + deps.ca.certificatePem), private_key: Buffer.from(deps.identity.keyPem) }], false)
+  const credentials = experimental.createCertificateProviderServerCredentials(deps.identity, deps.identity, false)
   return new Promise((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, (error) => (error ? reject(fault.failedPrecondition('config.listen_failed', `cannot listen for agents on ${host}:${port}: ${error.message}`, { cause: error })) : resolve()))
   })

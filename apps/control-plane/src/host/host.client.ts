@@ -2,18 +2,18 @@ import { Fault, fault } from '@berth/core'
 import { HostServiceClient, type LogLine as HostLogLine } from '@berth/proto'
 import { ChannelCredentials, type ServiceError, status } from '@grpc/grpc-js'
 import type { Identity } from '../ca/certificates.exec.js'
+import type { OwnIdentity } from '../ca/own-identity.loop.js'
 import type { Database } from '../store/database.store.js'
 
 const CONNECT_MS = 5_000
 
 /** The agents' own gRPC servers: what people do to a host. A host that cannot be reached is `node.unreachable`, a normal state. */
 export class HostClient {
-  private readonly clients = new Map<string, { endpoint: string; client: HostServiceClient }>()
+  private readonly clients = new Map<string, { endpoint: string; identity: Identity; client: HostServiceClient }>()
 
   constructor(
     private readonly database: Database,
-    private readonly ca: Identity,
-    private readonly identity: Identity,
+    private readonly identity: OwnIdentity,
   ) {}
 
   /** A task's log lines in batches; with `follow` until the signal aborts or the task ends. @throws node.unreachable, task.not_found */
@@ -37,16 +37,17 @@ export class HostClient {
     if (!node) throw fault.notFound('node.not_found', `node ${nodeId} does not exist`)
     if (node.state === 'down') throw unreachable(node.name)
     const known = this.clients.get(nodeId)
-    if (known?.endpoint === node.agentEndpoint) return known.client
+    const identity = this.identity.current
+    if (known?.endpoint === node.agentEndpoint && known.identity === identity) return known.client
     known?.client.close()
-    const credentials = ChannelCredentials.createSsl(Buffer.from(this.ca.certificatePem), Buffer.from(this.identity.keyPem), Buffer.from(this.identity.certificatePem))
+    const credentials = ChannelCredentials.createSsl(Buffer.from(this.identity.ca.certificatePem), Buffer.from(identity.keyPem), Buffer.from(identity.certificatePem))
     const client = new HostServiceClient(node.agentEndpoint, credentials, {
       'grpc.ssl_target_name_override': `${nodeId}.node.berth.internal`,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.max_reconnect_backoff_ms': 2_000,
     })
-    this.clients.set(nodeId, { endpoint: node.agentEndpoint, client })
+    this.clients.set(nodeId, { endpoint: node.agentEndpoint, identity, client })
     await new Promise<void>((resolve, reject) => client.waitForReady(Date.now() + CONNECT_MS, (error) => (error ? reject(unreachable(node.name)) : resolve())))
     return client
   }

@@ -51,7 +51,7 @@ async function bearer(response: Response, host: string): Promise<Record<string, 
   const param = (name: string) => new RegExp(`${name}="([^"]*)"`).exec(header)?.[1] ?? ''
   const realm = URL.canParse(param('realm')) ? new URL(param('realm')) : undefined
   const domain = host.split(':')[0]?.split('.').slice(-2).join('.') ?? ''
-  if (realm?.protocol !== 'https:' || !realm.hostname.endsWith(domain)) return {}
+  if (realm?.protocol !== 'https:' || !(realm.hostname === domain || realm.hostname.endsWith(`.${domain}`))) return {}
   realm.searchParams.set('service', param('service'))
   realm.searchParams.set('scope', param('scope'))
   const answer = await request(realm.href, host, {})

@@ -24,6 +24,7 @@ export interface OutboxRow {
   readonly seq: string
   readonly noun: Change['noun']
   readonly objectId: string
+  readonly serviceId: string | null
   readonly action: Change['action']
 }
 
@@ -31,5 +32,5 @@ export interface OutboxRow {
  * Rows after the cursor that can no longer be overtaken: a sequence number is taken before its transaction commits, so only rows older than
  * every transaction still open are read (their xmin lies below the snapshot's).
  */
-export const READ_OUTBOX = `SELECT seq::text, noun, "objectId", action FROM outbox
+export const READ_OUTBOX = `SELECT seq::text, noun, "objectId", "serviceId", action FROM outbox
   WHERE seq > $1 AND xmin::text::bigint < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295) ORDER BY seq LIMIT 1000`

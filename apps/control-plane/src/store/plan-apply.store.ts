@@ -50,12 +50,13 @@ export class PlanApplyStore {
   async reap(epoch: bigint): Promise<void> {
     await this.database.transaction(async (client) => {
       await assertLeads(client, epoch)
-      await client.query(
+      const { rows } = await client.query<{ id: string; serviceId: string }>(
         `DELETE FROM task WHERE id IN (SELECT id FROM (
            SELECT id, row_number() OVER (PARTITION BY "serviceId", slot ORDER BY "createdAt" DESC) AS age FROM task
-           WHERE state IN ('complete', 'shutdown', 'failed', 'rejected', 'orphaned') AND "desiredState" <> 'running') dead WHERE age > $1)`,
+           WHERE state IN ('complete', 'shutdown', 'failed', 'rejected', 'orphaned') AND "desiredState" <> 'running') dead WHERE age > $1) RETURNING id, "serviceId"`,
         [HISTORY_PER_SLOT],
       )
+      await recordChanges(client, rows.map((row): Change => ({ ...taskChange(row), action: 'removed' })))
       await client.query(`DELETE FROM outbox WHERE at < now() - interval '1 hour'`)
     })
   }

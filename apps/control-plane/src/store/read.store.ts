@@ -82,11 +82,12 @@ export class ReadStore {
       .then((rows) => rows.map(deploymentOf))
   }
 
-  async deployments(filter: { service?: string; id?: string; limit?: number }): Promise<readonly Deployment[]> {
-    const rows = await this.database.query<DeploymentRow>(`${DEPLOYMENTS} WHERE ($1::text IS NULL OR s.name = $1) AND ($2::text IS NULL OR d.id = $2) ORDER BY d."createdAt" DESC LIMIT $3`, [
+  async deployments(filter: { service?: string; id?: string; ids?: readonly string[]; limit?: number }): Promise<readonly Deployment[]> {
+    const rows = await this.database.query<DeploymentRow>(`${DEPLOYMENTS} WHERE ($1::text IS NULL OR s.name = $1) AND ($2::text IS NULL OR d.id = $2) AND ($4::text[] IS NULL OR d.id = ANY($4)) ORDER BY d."createdAt" DESC LIMIT $3`, [
       filter.service ?? null,
       filter.id ?? null,
       filter.limit ?? 100,
+      filter.ids ?? null,
     ])
     return rows.map(deploymentOf)
   }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -7,6 +7,7 @@ import { fault } from '@berth/core'
 import type { Database } from './database.store.js'
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/
+const UPLOAD_LIFE_MS = 86_400_000
 const UPLOAD = /^[0-9a-f-]{36}$/
 
 export interface StoredManifest {
@@ -148,6 +149,13 @@ export class RegistryStore {
 
   cancelUpload(id: string): void {
     if (UPLOAD.test(id)) rmSync(join(this.uploads, id), { force: true })
+  }
+
+  /** Drops uploads nobody has touched for a day and gives how many. */
+  purgeUploads(nowMs: number): number {
+    const stale = readdirSync(this.uploads).filter((id) => statSync(join(this.uploads, id)).mtimeMs < nowMs - UPLOAD_LIFE_MS)
+    for (const id of stale) this.cancelUpload(id)
+    return stale.length
   }
 
   private blobPath(digest: string): string {

@@ -1,3 +1,4 @@
+import '@fastify/cookie'
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Req, Res } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { fault } from '@berth/core'

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { Deps } from '../deps.js'
 import { parseInput, parseName } from '../parse-body.js'
 import { Allow, type AuthenticatedRequest } from '../policy.guard.js'
-import { collectLogs } from '../tasks/collect-logs.js'
+import { collectLogs } from '../tasks/collect-logs.exec.js'
 
 const ETAG = /^"spec-(\d+)"$/
 

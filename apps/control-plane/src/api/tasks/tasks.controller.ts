@@ -5,7 +5,7 @@ import { listTasksQuerySchema, type LogLine, logsQuerySchema, type Task } from '
 import { Deps } from '../deps.js'
 import { parseInput } from '../parse-body.js'
 import { Allow } from '../policy.guard.js'
-import { collectLogs } from './collect-logs.js'
+import { collectLogs } from './collect-logs.exec.js'
 
 @ApiTags('tasks')
 @Allow('user')

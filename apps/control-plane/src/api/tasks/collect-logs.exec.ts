@@ -1,6 +1,7 @@
 import { Fault } from '@berth/core'
 import type { LogLine, Task } from '@berth/domain'
 import type { Deps } from '../deps.js'
+import { logLine } from './log-line.js'
 
 /** The newest lines of many tasks, merged by time; nodes that cannot be reached are named, not an error. */
 export async function collectLogs(deps: Pick<Deps, 'host'>, tasks: readonly Task[], tail: number): Promise<{ items: readonly LogLine[]; unreachable: readonly { node: string }[] }> {
@@ -22,12 +23,3 @@ export async function collectLogs(deps: Pick<Deps, 'host'>, tasks: readonly Task
   const merged = perTask.flat().sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
   return { items: tail > 0 ? merged.slice(-tail) : [], unreachable: [...unreachable].map((node) => ({ node })) }
 }
-
-export const logLine = (task: Task, line: { stream: string; timestamp: string; text: string }): LogLine => ({
-  taskId: task.id,
-  slot: task.slot,
-  nodeName: task.nodeName ?? '',
-  stream: line.stream === 'stderr' ? 'stderr' : 'stdout',
-  timestamp: line.timestamp,
-  text: line.text,
-})
