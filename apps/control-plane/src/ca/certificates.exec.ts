@@ -35,7 +35,7 @@ export async function createCa(nowMs: number): Promise<Identity> {
     signingAlgorithm: ALGORITHM,
     extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true)],
   })
-  return { certificatePem: certificate.toString('pem'), keyPem: await keyPem(keys.privateKey) }
+  return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: await keyPem(keys.privateKey) }
 }
 
 export interface LeafRequest {
@@ -66,7 +66,7 @@ async function signLeaf(ca: Identity, request: LeafRequest): Promise<string> {
       new x509.SubjectAlternativeNameExtension(names),
     ],
   })
-  return certificate.toString('pem')
+  return `${certificate.toString('pem')}\n`
 }
 
 /** Signs a node's request; its subject is ignored, ours is set. @throws when the request's own signature is wrong */
