@@ -1,7 +1,18 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { fault } from '@berth/core'
 
@@ -13,7 +24,7 @@ export interface EmbeddedPostgresOptions {
   readonly port: number
   /** Listen address; loopback by default. */
   readonly host?: string
-  /** Durability off: for throw-away test databases only. */
+  /** Survives a crash of the server but not of the machine: for throw-away test databases only. */
   readonly unsafeFast?: boolean
 }
 
@@ -40,7 +51,7 @@ export async function ensureEmbeddedPostgres(options: EmbeddedPostgresOptions): 
   mkdirSync(options.dir, { recursive: true, mode: 0o755 })
   const bin = await reachableBinaries(options.dir, account)
   const data = join(options.dir, 'data')
-  if (!existsSync(join(data, 'PG_VERSION'))) await initialise(bin, data, account)
+  if (!existsSync(data)) await initialise(bin, data, account)
   const password = readFileSync(join(options.dir, 'password'), 'utf8').trim()
   if (!(await isRunning(bin, data, account))) await start(bin, data, options, account)
   const host = options.host ?? '127.0.0.1'
@@ -111,19 +122,23 @@ async function reachableBinaries(dir: string, account: Account | undefined): Pro
   return join(copy, 'bin')
 }
 
+/** The cluster takes its name last: an initdb that died half way leaves only the unfinished directory, which the next one replaces. */
 async function initialise(bin: string, data: string, account: Account | undefined): Promise<void> {
   const dir = dirname(data)
+  const unfinished = `${data}.unfinished`
   const passwordFile = join(dir, 'password')
-  if (!existsSync(passwordFile)) writeFileSync(passwordFile, crypto.randomUUID(), { mode: 0o600 })
-  mkdirSync(data, { recursive: true, mode: 0o700 })
+  if (!existsSync(passwordFile) || readFileSync(passwordFile, 'utf8') === '')
+    writeFileSync(passwordFile, crypto.randomUUID(), { mode: 0o600 })
+  rmSync(unfinished, { recursive: true, force: true })
+  mkdirSync(unfinished, { recursive: true, mode: 0o700 })
   if (account) {
-    chownSync(data, account.uid, account.gid)
+    chownSync(unfinished, account.uid, account.gid)
     chownSync(passwordFile, account.uid, account.gid)
   }
   await as(account, join(bin, 'initdb'), [
     ...[
       '-D',
-      data,
+      unfinished,
       '-U',
       'berth',
       '-A',
@@ -136,13 +151,29 @@ async function initialise(bin: string, data: string, account: Account | undefine
       '--no-sync',
     ],
   ])
+  renameSync(unfinished, data)
 }
 
 async function isRunning(bin: string, data: string, account: Account | undefined): Promise<boolean> {
+  await untilReaped(data)
   return as(account, join(bin, 'pg_ctl'), ['status', '-D', data]).then(
     () => true,
     () => false,
   )
+}
+
+/** A killed server that its parent has not waited for yet still has a process id, and pg_ctl would call it running. */
+async function untilReaped(data: string): Promise<void> {
+  for (let tries = 0; tries < 250 && isZombie(data); tries++) await sleep(20)
+}
+
+function isZombie(data: string): boolean {
+  try {
+    const [pid] = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+    return / Z /.test(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8').replace(/^.*\)/, ''))
+  } catch {
+    return false
+  }
 }
 
 async function start(
@@ -158,8 +189,7 @@ async function start(
     '-c max_connections=100',
     '-c shared_buffers=64MB',
   ]
-  if (options.unsafeFast)
-    settings.push('-c fsync=off', '-c synchronous_commit=off', '-c full_page_writes=off')
+  if (options.unsafeFast) settings.push('-c fsync=off', '-c full_page_writes=off')
   const log = join(data, 'server.log')
   await as(account, join(bin, 'pg_ctl'), [
     'start',
