@@ -1,3 +1,5 @@
+import type { ServiceView } from '../cluster-view/view.js'
+
 /** What a round of the orchestrator wants written; data that can be printed. */
 export interface OrchestratorPlan {
   readonly create: readonly NewTask[]
@@ -19,13 +21,29 @@ export interface NewTask {
   readonly notBeforeMs: number
 }
 
+export const newTask = (service: ServiceView, slot: number, notBeforeMs: number): NewTask => ({
+  serviceId: service.id,
+  slot,
+  releaseId: service.releaseId,
+  releaseNumber: service.releaseNumber,
+  notBeforeMs,
+})
+
 export interface Verdict {
   readonly deploymentId: string
   readonly state: 'succeeded' | 'failed' | 'rolled_back' | 'paused'
   readonly message: string
 }
 
-export const EMPTY_PLAN: OrchestratorPlan = { create: [], shutdown: [], orphan: [], verdicts: [], rollbacks: [], rebalanced: [], removeServices: [] }
+export const EMPTY_PLAN: OrchestratorPlan = {
+  create: [],
+  shutdown: [],
+  orphan: [],
+  verdicts: [],
+  rollbacks: [],
+  rebalanced: [],
+  removeServices: [],
+}
 
 export function mergePlans(plans: readonly OrchestratorPlan[]): OrchestratorPlan {
   return {
@@ -39,7 +57,8 @@ export function mergePlans(plans: readonly OrchestratorPlan[]): OrchestratorPlan
   }
 }
 
-export const isEmpty = (plan: OrchestratorPlan): boolean => Object.values(plan).every((list) => list.length === 0)
+export const isEmpty = (plan: OrchestratorPlan): boolean =>
+  Object.values(plan).every((list) => list.length === 0)
 
 /** One line for the log. */
 export const counts = (plan: OrchestratorPlan): Record<string, number> =>
