@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { deleteFromRuntime, killMonitor } from './containers/conmon.exec.js'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { deleteFromRuntime } from './containers/conmon.exec.js'
 import { removeCgroupTree } from './host/cgroups.exec.js'
 import { MNT_DETACH, umount } from './host/libc.js'
-import { processStartTime, signalProcess } from './host/process.exec.js'
+import { killWorkersOn } from './host/process.exec.js'
 import { BridgeNetwork } from './networks/network.exec.js'
 
 export interface PurgeOptions {
@@ -19,27 +19,15 @@ export async function purgeHost(options: PurgeOptions): Promise<void> {
   const bundles = `${options.runRoot}/c`
   const states = `${options.runRoot}/oci`
   const names = existsSync(bundles) ? readdirSync(bundles) : []
-  await Promise.all(names.map((name) => endProcesses(`${bundles}/${name}`)))
-  for (const id of existsSync(states) ? readdirSync(states) : []) await deleteFromRuntime('crun', states, id)
+  const ids = existsSync(states) ? readdirSync(states) : []
+  for (const name of names) killWorkersOn(`${bundles}/${name}`)
+  for (const name of names) await removeCgroupTree(`${options.cgroupParent}/${name}`)
+  for (const id of ids) await deleteFromRuntime('crun', states, id)
   for (const name of names) unmount(`${bundles}/${name}/rootfs`)
   await new BridgeNetwork({ bridge: 'berth0', subnet: '10.88.0.0/16', ...options.network }).remove()
   await removeCgroupTree(options.cgroupParent)
   rmSync(options.runRoot, { recursive: true, force: true })
   if (!options.keepData) rmSync(options.root, { recursive: true, force: true })
-}
-
-async function endProcesses(bundle: string): Promise<void> {
-  const pid = existsSync(`${bundle}/pid`) ? Number(readFileSync(`${bundle}/pid`, 'utf8')) : 0
-  const short = bundle.split('/').at(-1) ?? ''
-  if (
-    pid > 1 &&
-    existsSync(`/proc/${pid}/cgroup`) &&
-    readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${short}`)
-  ) {
-    signalProcess(pid, 'SIGKILL')
-    while (processStartTime(pid) !== undefined) await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  killMonitor(`${bundle}/conmon.pid`)
 }
 
 function unmount(target: string): void {

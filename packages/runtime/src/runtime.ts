@@ -74,7 +74,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     events: (signal) => bus.subscribe(signal),
     info: () => facts.info,
     close: async () => {
-      engine.close()
+      await engine.close()
       metadata.close()
       closeSync(lock)
     },

@@ -1,81 +1,95 @@
-import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { fault } from '@berth/core'
-import { runProgram, signalProcess } from '../host/process.exec.js'
+import { failpoint, fault } from '@berth/core'
+import { runProgram, signalProcess, worksOn } from '../host/process.exec.js'
 import { type ConmonInput, conmonArgs } from './conmon-args.js'
 
 const CREATE_TIMEOUT_MS = 60_000
 const SYNC_FD = 3
 const START_FD = 4
 
+interface Answer {
+  /** One line of JSON; empty when the monitor ended without one. */
+  readonly line: string
+  /** What the monitor said on stderr. */
+  readonly complaint: string
+}
+
 /**
- * Starts the monitor, which has the OCI runtime create the container, and gives the pid of its init, which waits for `start`. The monitor
- * gets exactly the descriptors listed here: a leaked one is a way out of the container (CVE-2024-21626).
+ * Starts the monitor, which has the OCI runtime create the container, and gives the pid of its init, which waits for `start`.
  * @throws container.create_failed with the runtime's own words; host.program_hung
  */
-export function createThroughConmon(input: ConmonInput): Promise<number> {
+export async function createThroughConmon(input: ConmonInput): Promise<number> {
+  const monitor = spawnMonitor(input)
+  const heard = hearAnswer(monitor, input.name)
+  const [answer] = await Promise.all([heard, failpoint('container.start.after_spawn')])
+  return pidOf(answer, input.name)
+}
+
+/** The monitor gets exactly the descriptors listed here: a leaked one is a way out of the container (CVE-2024-21626). */
+function spawnMonitor(input: ConmonInput): ChildProcess {
+  const monitor = spawn('conmon', [...conmonArgs(input)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    detached: true,
+    cwd: input.bundle,
+    env: {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      _OCI_SYNCPIPE: String(SYNC_FD),
+      _OCI_STARTPIPE: String(START_FD),
+    },
+  })
+  const start = monitor.stdio[START_FD] as NodeJS.WritableStream
+  start.on('error', () => {})
+  start.end('\0')
+  monitor.unref()
+  return monitor
+}
+
+function hearAnswer(monitor: ChildProcess, name: string): Promise<Answer> {
+  const sync = monitor.stdio[SYNC_FD] as Socket
+  let heard = ''
+  let complaint = ''
   return new Promise((resolve, reject) => {
-    const child = spawn('conmon', [...conmonArgs(input)], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
-      detached: true,
-      cwd: input.bundle,
-      env: {
-        PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-        _OCI_SYNCPIPE: String(SYNC_FD),
-        _OCI_STARTPIPE: String(START_FD),
-      },
-    })
-    let answer = ''
-    let complaint = ''
-    const failed = (why: string) =>
-      reject(
-        fault.internal('container.create_failed', `container ${input.name} could not be created: ${why}`, {
-          publicMessage: `container ${input.name} could not be created: ${why}`,
-        }),
-      )
     const timer = setTimeout(() => {
-      child.kill('SIGKILL')
+      monitor.kill('SIGKILL')
+      const limit = `${CREATE_TIMEOUT_MS / 1000} s`
       reject(
-        fault.deadlineExceeded(
-          'host.program_hung',
-          `creating container ${input.name} took longer than ${CREATE_TIMEOUT_MS / 1000} s`,
-        ),
+        fault.deadlineExceeded('host.program_hung', `creating container ${name} took longer than ${limit}`),
       )
     }, CREATE_TIMEOUT_MS)
-    const sync = child.stdio[SYNC_FD] as Socket
-    let isAnswered = false
     const settle = () => {
-      if (isAnswered) return
-      isAnswered = true
       clearTimeout(timer)
       sync.destroy()
-      const line = answer.trim().split('\n').at(-1) ?? ''
-      if (line === '') return failed(complaint.trim() || 'the monitor ended without a word')
-      const result = JSON.parse(line) as { pid?: number; data?: number; message?: string }
-      const pid = result.pid ?? result.data ?? -1
-      if (pid > 0) resolve(pid)
-      else failed(result.message?.trim() || 'the OCI runtime gave no reason')
+      resolve({ line: heard.trim().split('\n').at(-1) ?? '', complaint: complaint.trim() })
     }
     // The monitor keeps its end open as long as the container lives: the answer is one line, not the whole stream.
     sync.on('data', (chunk) => {
-      answer += chunk
-      if (answer.includes('\n')) settle()
+      heard += chunk
+      if (heard.includes('\n')) settle()
     })
     sync.on('error', settle)
     sync.on('end', settle)
-    child.stderr?.on('data', (chunk) => {
+    monitor.stderr?.on('data', (chunk) => {
       complaint += chunk
     })
-    child.on('error', (cause) => {
+    monitor.on('error', (cause) => {
       complaint = cause.message
       settle()
     })
-    const start = child.stdio[START_FD] as NodeJS.WritableStream
-    start.on('error', () => {})
-    start.end('\0')
-    child.unref()
   })
+}
+
+function pidOf({ line, complaint }: Answer, name: string): number {
+  const failed = (why: string) => {
+    const message = `container ${name} could not be created: ${why}`
+    return fault.internal('container.create_failed', message, { publicMessage: message })
+  }
+  if (line === '') throw failed(complaint || 'the monitor ended without a word')
+  const result = JSON.parse(line) as { pid?: number; data?: number; message?: string }
+  const pid = result.pid ?? result.data ?? -1
+  if (pid > 0) return pid
+  throw failed(result.message?.trim() || 'the OCI runtime gave no reason')
 }
 
 /** Lets the created container's process run. */
@@ -98,15 +112,12 @@ export async function deleteFromRuntime(runtime: string, stateDir: string, id: s
   await runProgram(runtime, [`--root=${stateDir}`, '--cgroup-manager=cgroupfs', 'delete', '--force', id], {
     timeoutMs: 30_000,
   })
+  // A create that was killed leaves a state without a status file, which delete refuses and the next create trips over.
+  rmSync(`${stateDir}/${id}`, { recursive: true, force: true })
 }
 
-/** Ends a monitor by its pid file. Idempotent. */
-export function killMonitor(conmonPidFile: string): void {
+/** Ends the monitor of this container by its pid file, whose number may be in other hands by now. Idempotent. */
+export function killMonitor(conmonPidFile: string, id: string): void {
   const pid = existsSync(conmonPidFile) ? Number(readFileSync(conmonPidFile, 'utf8')) : 0
-  if (
-    pid > 1 &&
-    existsSync(`/proc/${pid}/cmdline`) &&
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('conmon')
-  )
-    signalProcess(pid, 'SIGKILL')
+  if (pid > 1 && worksOn(pid, id)) signalProcess(pid, 'SIGKILL')
 }

@@ -1,5 +1,5 @@
 import { type ContainerId, type Digest, fault } from '@berth/core'
-import type { ContainerExit, ContainerSpec, ContainerState, PortMapping } from '../api.js'
+import type { ContainerExit, ContainerInfo, ContainerSpec, ContainerState, PortMapping } from '../api.js'
 import type { Metadata } from '../metadata.store.js'
 import { nextAddress, type Subnet } from '../networks/ipam.js'
 
@@ -18,6 +18,12 @@ export interface ContainerRow {
   readonly ipAddress: string | undefined
   readonly ports: readonly PortMapping[]
   readonly published: boolean
+}
+
+/** What the outside sees of a row. */
+export function info(row: ContainerRow): ContainerInfo {
+  const { process: init, ...rest } = row
+  return { ...rest, pid: init?.pid }
 }
 
 /** Rows of containers and their addresses. */

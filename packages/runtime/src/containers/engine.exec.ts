@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { type ContainerId, failpoint, type Logger, newContainerId } from '@berth/core'
 import type {
   ContainerExit,
@@ -6,19 +6,22 @@ import type {
   ContainerSpec,
   ImageRecord,
   Images,
+  PortMapping,
   RuntimeEvent,
 } from '../api.js'
-import { readCgroupStats, removeCgroupTree } from '../host/cgroups.exec.js'
+import { readCgroupStats } from '../host/cgroups.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
-import { assertPortFree, type BridgeNetwork } from '../networks/network.exec.js'
+import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
+import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { writeBundle } from './bundle.exec.js'
-import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
-import type { ContainerRow, ContainerStore } from './containers.store.js'
+import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
+import { findExit, isAlive, watchExits } from './exits.exec.js'
 import { checkSpec } from './lifecycle.js'
-import { type ContainerPaths, cableName, containerPaths, shortId } from './paths.js'
+import { endOpenLines } from './logs.store.js'
+import { type ContainerPaths, containerPaths, shortId } from './paths.js'
 import { assertPortsFree, endpointsOf } from './ports.js'
+import { ContainerRuns } from './runs.exec.js'
 
 export interface EngineDeps {
   readonly root: string
@@ -35,26 +38,20 @@ export interface EngineDeps {
   emit(event: RuntimeEvent): void
 }
 
-const LOG_MAX_BYTES = 10 * 1024 * 1024
-const SWEEP_MS = 1_000
-
 /**
  * Makes, runs and takes away containers. Rows say what should be; the host is brought in line with them, and `recover` does so after a crash:
  * rows `creating` and `removing` are taken away, `running` ones are recognised by pid, start time and boot, everything else is cleaned up.
  */
 export class ContainerEngine {
-  private readonly waiters = new Map<ContainerId, ((exit: ContainerExit) => void)[]>()
+  private readonly waiters = new Map<ContainerId, Set<(exit: ContainerExit) => void>>()
   private readonly turns = new Map<ContainerId, Promise<unknown>>()
-  private readonly stateDir: string
-  private readonly exitDir: string
-  private watcher: ReturnType<typeof watch> | undefined
-  private timer: ReturnType<typeof setInterval> | undefined
+  private readonly runs: ContainerRuns
+  /** Their exit is told after their start. */
+  private readonly starting = new Set<ContainerId>()
+  private exits: { close(): void } | undefined
 
   constructor(private readonly deps: EngineDeps) {
-    this.stateDir = `${deps.runRoot}/oci`
-    this.exitDir = `${deps.runRoot}/exits`
-    for (const dir of [this.stateDir, this.exitDir, `${deps.runRoot}/c`])
-      mkdirSync(dir, { recursive: true, mode: 0o711 })
+    this.runs = new ContainerRuns(deps)
     mkdirSync(`${deps.root}/containers`, { recursive: true, mode: 0o700 })
   }
 
@@ -86,6 +83,7 @@ export class ContainerEngine {
       await failpoint('container.create.after_snapshot')
       const ipAddress =
         spec.network === 'none' ? undefined : this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+      await failpoint('container.create.after_address')
       mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
       const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
       this.emit('created', made)
@@ -100,10 +98,11 @@ export class ContainerEngine {
   private async reserve(spec: ContainerSpec, image: ImageRecord): Promise<ContainerRow> {
     const wanted = spec.ports ?? []
     for (const port of wanted)
-      if (port.hostPort !== 0 && !this.isPublished(port.hostPort))
-        await assertPortFree(port.hostIp, port.hostPort, spec.name)
+      if (port.hostPort !== 0 && !this.isPublished(port)) await assertPortFree(port, spec.name)
     const ports = await Promise.all(
-      wanted.map(async (port) => (port.hostPort === 0 ? { ...port, hostPort: await freePort() } : port)),
+      wanted.map(async (port) =>
+        port.hostPort === 0 ? { ...port, hostPort: await freePort(port.protocol) } : port,
+      ),
     )
     assertPortsFree(
       spec.name,
@@ -129,8 +128,10 @@ export class ContainerEngine {
     return row
   }
 
-  private isPublished(hostPort: number): boolean {
-    return this.deps.store.list().some((row) => row.ports.some((port) => port.hostPort === hostPort))
+  private isPublished({ hostPort, protocol }: PortMapping): boolean {
+    return this.deps.store
+      .list()
+      .some((row) => row.ports.some((port) => port.hostPort === hostPort && port.protocol === protocol))
   }
 
   // ---- start ------------------------------------------------------------------------------------
@@ -140,8 +141,9 @@ export class ContainerEngine {
     if (row.state === 'running') return info(row)
     const image = await this.deps.images.get(row.imageId)
     const paths = this.paths(id)
+    this.starting.add(id)
     try {
-      const pid = await this.bringUp(row, image, paths)
+      const pid = await this.runs.bringUp(row, image, paths)
       const running = this.deps.store.update(id, {
         state: 'running',
         process: { pid, startTime: processStartTime(pid) ?? '', bootId: this.deps.bootId },
@@ -154,40 +156,22 @@ export class ContainerEngine {
       await failpoint('container.start.after_row')
       await this.syncRules()
       this.emit('started', running)
-      this.settle(id)
-      return info(this.deps.store.get(id))
     } catch (error) {
-      await this.tearDown(row, paths)
+      await this.undoStart(row, paths)
       throw error
+    } finally {
+      this.starting.delete(id)
     }
+    this.settle(id)
+    return info(this.deps.store.get(id))
   }
 
-  private async bringUp(row: ContainerRow, image: ImageRecord, paths: ContainerPaths): Promise<number> {
-    mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 })
-    rmSync(paths.exitFile, { force: true })
-    this.deps.snapshots.mountAt(row.id, paths.rootfs)
-    await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, this.deps.cgroupParent)
-    const pid = await createThroughConmon({
-      id: row.id,
-      name: row.spec.name,
-      bundle: paths.bundle,
-      pidFile: paths.pidFile,
-      conmonPidFile: paths.conmonPidFile,
-      exitDir: this.exitDir,
-      persistDir: paths.bundle,
-      logPath: paths.log,
-      logMaxBytes: LOG_MAX_BYTES,
-      ociRuntimePath: this.deps.ociRuntimePath,
-      ociStateDir: this.stateDir,
-    })
-    await failpoint('container.start.after_create')
-    if (row.ipAddress === undefined) await this.deps.network.loopbackOnly(pid)
-    else await this.deps.network.connect(pid, row.ipAddress, cableName(row.id))
-    await failpoint('container.start.after_network')
-    await startThroughRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
-    await failpoint('container.start.after_start')
-    return pid
+  /** The row is as it was before, so that the container can be started again when the cause is gone. */
+  private async undoStart(row: ContainerRow, paths: ContainerPaths): Promise<void> {
+    await this.runs.tearDown(row, paths, true)
+    const { state, startedAt, finishedAt, exit, restartCount } = row
+    const before = { state, startedAt, finishedAt, exit, restartCount, process: undefined, published: false }
+    this.deps.store.update(row.id, before)
   }
 
   // ---- publish ----------------------------------------------------------------------------------
@@ -209,49 +193,43 @@ export class ContainerEngine {
   signal(id: ContainerId, signal: NodeJS.Signals): void {
     const row = this.deps.store.get(id)
     const { process: init } = row
-    if (row.state === 'running' && init && this.isAlive(row)) signalProcess(init.pid, signal)
+    if (row.state === 'running' && init && isAlive(row, this.deps.bootId)) signalProcess(init.pid, signal)
   }
 
   waitForExit(id: ContainerId, signal?: AbortSignal): Promise<ContainerExit> {
     const row = this.deps.store.get(id)
     if (row.state !== 'running') return Promise.resolve(row.exit ?? { code: 0, oomKilled: false })
+    if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      const waiting = this.waiters.get(id) ?? []
-      waiting.push(resolve)
-      this.waiters.set(id, waiting)
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+      const onAbort = () => {
+        this.waiters.get(id)?.delete(wake)
+        reject(signal?.reason)
+      }
+      const wake = (exit: ContainerExit) => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve(exit)
+      }
+      this.waiters.set(id, (this.waiters.get(id) ?? new Set()).add(wake))
+      signal?.addEventListener('abort', onAbort, { once: true })
       this.settle(id)
     })
   }
 
-  private isAlive(row: ContainerRow): boolean {
-    return (
-      row.process !== undefined &&
-      row.process.bootId === this.deps.bootId &&
-      processStartTime(row.process.pid) === row.process.startTime
-    )
+  private wake(id: ContainerId, exit: ContainerExit): void {
+    for (const wake of this.waiters.get(id) ?? []) wake(exit)
+    this.waiters.delete(id)
   }
 
-  /** Records the end of a running container when its monitor wrote it down, or when the monitor is gone too. */
+  /** Records the end of a running container, if it has ended. */
   private settle(id: ContainerId): void {
     const row = this.deps.store.find(id)
-    if (row?.state !== 'running') return
-    const paths = this.paths(id)
-    if (existsSync(paths.exitFile) && readFileSync(paths.exitFile, 'utf8').trim() !== '')
-      return this.finish(row, readExit(paths), statSync(paths.exitFile).mtime)
-    if (this.isMonitorAlive(paths)) return
-    if (this.isAlive(row) && row.process) signalProcess(row.process.pid, 'SIGKILL')
-    if (existsSync(paths.exitFile)) return this.finish(row, readExit(paths), statSync(paths.exitFile).mtime)
-    const reason = row.process?.bootId === this.deps.bootId ? 'monitor_lost' : 'host_rebooted'
-    this.finish(row, { code: 255, oomKilled: false, reason, message: REASONS[reason] }, new Date())
-  }
-
-  private isMonitorAlive(paths: ContainerPaths): boolean {
-    const pid = existsSync(paths.conmonPidFile) ? Number(readFileSync(paths.conmonPidFile, 'utf8')) : 0
-    return pid > 1 && processStartTime(pid) !== undefined
+    if (row?.state !== 'running' || this.starting.has(id)) return
+    const end = findExit(row, this.paths(id), this.deps.bootId)
+    if (end) this.finish(row, end.exit, end.at)
   }
 
   private finish(row: ContainerRow, exit: ContainerExit, finishedAt: Date): void {
+    endOpenLines(this.paths(row.id).log, finishedAt)
     const ended = this.deps.store.update(row.id, {
       state: 'exited',
       exit,
@@ -259,11 +237,11 @@ export class ContainerEngine {
       process: undefined,
       published: false,
     })
-    for (const resolve of this.waiters.get(row.id) ?? []) resolve(exit)
-    this.waiters.delete(row.id)
+    this.wake(row.id, exit)
     void this.exclusive(row.id, async () => {
       if (this.deps.store.find(row.id)?.state !== 'exited') return
-      await this.tearDown(ended, this.paths(row.id))
+      await failpoint('container.exit.after_row')
+      await this.runs.tearDown(ended, this.paths(row.id))
       await this.syncRules()
     }).catch((error: unknown) =>
       this.deps.logger.warn(
@@ -274,33 +252,20 @@ export class ContainerEngine {
     this.emit('exited', ended, exit)
   }
 
-  /** Takes away what a run made; the snapshot and the log stay. Idempotent. */
-  private async tearDown(row: ContainerRow, paths: ContainerPaths): Promise<void> {
-    const pid = existsSync(paths.pidFile) ? Number(readFileSync(paths.pidFile, 'utf8')) : 0
-    if (pid > 1 && belongsTo(pid, shortId(row.id))) signalProcess(pid, 'SIGKILL')
-    await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
-    killMonitor(paths.conmonPidFile)
-    this.deps.snapshots.unmount(paths.rootfs)
-    rmSync(paths.bundle, { recursive: true, force: true })
-    rmSync(paths.exitFile, { force: true })
-    await removeCgroupTree(`${this.deps.cgroupParent}/${shortId(row.id)}`)
-  }
-
   async remove(id: ContainerId): Promise<void> {
     const row = this.deps.store.find(id)
     if (!row) return
     this.deps.store.update(id, { state: 'removing', published: false })
     await failpoint('container.remove.after_row')
-    for (const resolve of this.waiters.get(id) ?? []) resolve({ code: 137, oomKilled: false })
-    this.waiters.delete(id)
+    this.wake(id, { code: 137, oomKilled: false })
     await this.destroy(row)
     if (row.state === 'running') await this.syncRules()
     this.emit('removed', row)
   }
 
-  private async destroy(row: ContainerRow): Promise<void> {
+  private async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
     const paths = this.paths(row.id)
-    await this.tearDown(row, paths)
+    await this.runs.tearDown(row, paths, mayBeStarting)
     await failpoint('container.remove.after_teardown')
     this.deps.snapshots.remove(row.id)
     rmSync(paths.dir, { recursive: true, force: true })
@@ -313,11 +278,11 @@ export class ContainerEngine {
   /** After a crash or a reboot: everything is done or undone, nothing half. */
   async recover(): Promise<void> {
     for (const row of this.deps.store.list()) {
-      if (row.state === 'creating' || row.state === 'removing') await this.destroy(row)
-      else if (row.state !== 'running') await this.tearDown(row, this.paths(row.id))
-      else if (!this.isAlive(row)) await this.recoverEnded(row)
+      if (row.state === 'creating' || row.state === 'removing') await this.destroy(row, true)
+      else if (row.state !== 'running') await this.runs.tearDown(row, this.paths(row.id), true)
+      else if (!isAlive(row, this.deps.bootId)) await this.recoverEnded(row)
     }
-    await this.removeStrays()
+    this.runs.removeStrays(new Set(this.deps.store.list().map((row) => shortId(row.id))))
     this.watch()
     await this.syncRules()
   }
@@ -327,34 +292,26 @@ export class ContainerEngine {
     await (this.turns.get(row.id) ?? Promise.resolve())
   }
 
-  private async removeStrays(): Promise<void> {
-    const known = new Set(this.deps.store.list().map((row) => shortId(row.id)))
-    for (const name of readdirSync(`${this.deps.runRoot}/c`)) {
-      if (known.has(name)) continue
-      this.deps.snapshots.unmount(`${this.deps.runRoot}/c/${name}/rootfs`)
-      rmSync(`${this.deps.runRoot}/c/${name}`, { recursive: true, force: true })
-    }
-  }
-
   /** Follows exits from now on. */
   watch(): void {
-    this.watcher = watch(this.exitDir, (_event, name) => {
-      if (name && /^[0-9a-f]{64}$/.test(name)) this.settle(name as ContainerId)
-    })
-    this.timer = setInterval(() => {
-      for (const row of this.deps.store.list())
-        if (row.state === 'running' && !this.isAlive(row)) this.settle(row.id)
-    }, SWEEP_MS)
-    this.timer.unref()
+    this.exits = watchExits(
+      this.runs.exitDir,
+      (id) => this.settle(id),
+      () => {
+        for (const row of this.deps.store.list())
+          if (row.state === 'running' && !isAlive(row, this.deps.bootId)) this.settle(row.id)
+      },
+    )
   }
 
   stats(id: ContainerId) {
-    return { readAtMs: Date.now(), ...readCgroupStats(`${this.deps.cgroupParent}/${shortId(id)}`) }
+    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })) }
   }
 
-  close(): void {
-    this.watcher?.close()
-    clearInterval(this.timer)
+  /** Ends watching and waits for what is under way, so that the database is not closed under it. */
+  async close(): Promise<void> {
+    this.exits?.close()
+    await Promise.allSettled(this.turns.values())
   }
 
   private emit(
@@ -371,43 +328,4 @@ export class ContainerEngine {
       ...(exit ? { exit } : {}),
     })
   }
-}
-
-const REASONS = { monitor_lost: 'its monitor was killed', host_rebooted: 'the host was rebooted' } as const
-const SIGNAL_BASE = 128
-
-function readExit(paths: ContainerPaths): ContainerExit {
-  const code = Number(readFileSync(paths.exitFile, 'utf8').trim())
-  const oomKilled = existsSync(`${paths.bundle}/oom`)
-  return {
-    code,
-    oomKilled,
-    ...(code > SIGNAL_BASE && code < SIGNAL_BASE + 65 ? { signal: code - SIGNAL_BASE } : {}),
-  }
-}
-
-/** A pid file may be stale and its number in other hands: only a process in this container's cgroup is ours. */
-function belongsTo(pid: number, short: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${short}`)
-  } catch {
-    return false
-  }
-}
-
-export function info(row: ContainerRow): ContainerInfo {
-  const { process: init, ...rest } = row
-  return { ...rest, pid: init?.pid }
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '0.0.0.0', () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
 }

@@ -29,3 +29,16 @@ function toUtc(time: string): string {
   const whole = new Date(`${match[1]}${match[3]}`)
   return Number.isNaN(whole.getTime()) ? time : `${whole.toISOString().slice(0, 19)}${match[2] ?? ''}Z`
 }
+
+/** The lines that end what a process left without a newline: its last words would join those of the next run, or never come out. */
+export function closingLines(log: string, timestamp: string): string {
+  const tags = new Map<string, string>()
+  for (const line of log.split('\n')) {
+    const match = LINE.exec(line)
+    if (match) tags.set(match[2] ?? '', match[3] ?? '')
+  }
+  return [...tags]
+    .filter(([, tag]) => tag === 'P')
+    .map(([stream]) => `${timestamp} ${stream} F \n`)
+    .join('')
+}

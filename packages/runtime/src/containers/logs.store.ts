@@ -1,6 +1,15 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, statSync, watch } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readSync,
+  statSync,
+  watch,
+} from 'node:fs'
 import type { LogEntry, LogOptions } from '../api.js'
-import { LogAssembler } from './log-format.js'
+import { closingLines, LogAssembler } from './log-format.js'
 
 const BLOCK = 64 * 1024
 
@@ -21,14 +30,29 @@ function tailOffset(fd: number, size: number, count: number): number {
   return 0
 }
 
-/** A container's log from the asked point on; with `follow` until the signal aborts or `isOver` says nothing more will come. */
+/** Ends the lines that an ended process left open. Idempotent. */
+export function endOpenLines(path: string, at: Date): void {
+  if (!existsSync(path)) return
+  const fd = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(fd)
+    const tail = Buffer.alloc(Math.min(BLOCK, size))
+    readSync(fd, tail, 0, tail.length, size - tail.length)
+    appendFileSync(path, closingLines(tail.toString('utf8'), at.toISOString()))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A container's log from the asked point on; with `follow` until the signal aborts or `isOver` says nothing more will come, which `ended` waits for. */
 export async function* readLogs(
   path: string,
   options: LogOptions,
   isOver: () => boolean,
+  ended: (signal: AbortSignal) => Promise<unknown>,
 ): AsyncGenerator<LogEntry> {
   const reader = new LogReader(path, options)
-  const wakeups = options.follow ? new Wakeups(path, options.signal) : undefined
+  const wakeups = options.follow ? new Wakeups(path, options.signal, ended) : undefined
   try {
     for (;;) {
       const over = isOver()
@@ -53,9 +77,13 @@ class LogReader {
     private readonly options: LogOptions,
   ) {}
 
+  /** What is new, the rest of a file that was rotated away first. */
   *read(): Generator<LogEntry> {
-    if (!this.open()) return
-    const fd = this.fd as number
+    if (this.fd !== undefined) yield* this.drain(this.fd)
+    if (this.open() && this.fd !== undefined) yield* this.drain(this.fd)
+  }
+
+  private *drain(fd: number): Generator<LogEntry> {
     const size = fstatSync(fd).size
     if (size < this.offset) this.offset = 0
     const buffer = Buffer.alloc(BLOCK)
@@ -115,9 +143,12 @@ class Wakeups {
   private readonly watcher
   private readonly timer
 
+  private readonly closing = new AbortController()
+
   constructor(
     path: string,
     private readonly signal: AbortSignal | undefined,
+    ended: (signal: AbortSignal) => Promise<unknown>,
   ) {
     const ring = () => {
       this.changed = true
@@ -126,7 +157,8 @@ class Wakeups {
     this.watcher = existsSync(path) ? watch(path, ring) : undefined
     this.watcher?.on('error', () => {})
     this.timer = setInterval(ring, SAFETY_MS)
-    signal?.addEventListener('abort', ring)
+    signal?.addEventListener('abort', ring, { signal: this.closing.signal })
+    ended(this.closing.signal).then(ring, () => {})
   }
 
   async next(): Promise<void> {
@@ -135,6 +167,7 @@ class Wakeups {
   }
 
   close(): void {
+    this.closing.abort()
     this.watcher?.close()
     clearInterval(this.timer)
   }

@@ -1,7 +1,7 @@
 import { type ContainerId, fault } from '@berth/core'
 import type { ContainerInfo, Containers, LogOptions } from '../api.js'
-import type { ContainerStore } from './containers.store.js'
-import { type ContainerEngine, info } from './engine.exec.js'
+import { type ContainerStore, info } from './containers.store.js'
+import type { ContainerEngine } from './engine.exec.js'
 import { parseSignal } from './lifecycle.js'
 import { readLogs } from './logs.store.js'
 
@@ -58,7 +58,12 @@ export function openContainers(
         .map(info),
     wait: (id, signal) => engine.waitForExit(id, signal),
     logs: (id, options: LogOptions = {}) =>
-      readLogs(engine.paths(store.get(id).id).log, options, () => store.find(id)?.state !== 'running'),
+      readLogs(
+        engine.paths(store.get(id).id).log,
+        options,
+        () => store.find(id)?.state !== 'running',
+        (signal) => engine.waitForExit(id, signal),
+      ),
     stats: async (id) => engine.stats(store.get(id).id),
   }
 }

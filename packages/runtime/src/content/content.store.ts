@@ -15,7 +15,7 @@ import {
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type Digest, digestHex, digestOf, fault } from '@berth/core'
+import { type Digest, digestHex, digestOf, failpoint, fault } from '@berth/core'
 
 export interface Expected {
   readonly digest: Digest
@@ -92,6 +92,7 @@ export class ContentStore {
       verify(expected, `sha256:${hash.digest('hex')}` as Digest, size)
       await file.sync()
       await file.close()
+      await failpoint('content.before_rename')
       renameSync(temporary, this.path(expected.digest))
       syncDirectory(this.blobs)
     } catch (error) {

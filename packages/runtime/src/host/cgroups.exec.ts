@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RuntimeInfo } from '../api.js'
+import { signalProcess } from './process.exec.js'
 
 const ROOT = '/sys/fs/cgroup'
 
@@ -65,18 +66,29 @@ export function readCgroupStats(path: string): CgroupStats {
   }
 }
 
-/** Removes a cgroup and all below it in every hierarchy; what still has processes stays. Idempotent. */
+const REMOVE_TRIES = 200
+const REMOVE_PAUSE_MS = 10
+
+/** Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting up to 2 s for processes to end. Idempotent. */
 export async function removeCgroupTree(path: string): Promise<void> {
-  for (const hierarchy of cgroupHierarchies()) removeTree(join(hierarchy, path))
+  const trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
+  for (let attempt = 0; attempt < REMOVE_TRIES; attempt++) {
+    if (trees.filter((tree) => !removeTree(tree)).length === 0) return
+    await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS))
+  }
 }
 
-function removeTree(dir: string): void {
-  if (!existsSync(dir)) return
+/** Whether it is gone. */
+function removeTree(dir: string): boolean {
+  if (!existsSync(dir)) return true
+  for (const pid of (readText(join(dir, 'cgroup.procs')) ?? '').split('\n').map(Number))
+    if (pid > 1) signalProcess(pid, 'SIGKILL')
   for (const entry of readdirSync(dir, { withFileTypes: true }))
     if (entry.isDirectory()) removeTree(join(dir, entry.name))
   try {
     rmdirSync(dir)
+    return true
   } catch {
-    // Busy: something in it still runs, and its owner will remove it.
+    return !existsSync(dir)
   }
 }

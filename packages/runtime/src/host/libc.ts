@@ -61,3 +61,10 @@ const FD_CLOEXEC = 1
 export function closeOnExec(fds: readonly number[]): void {
   for (const fd of fds) if (fd > 2) fcntlCall(fd, F_SETFD, FD_CLOEXEC)
 }
+
+const prctlCall = libc.func('int prctl(int option, unsigned long argument)')
+const PR_SET_PDEATHSIG = 1
+const SIGKILL = 9
+
+/** From now on the kernel kills this process when the one that started it ends. */
+export const dieWithParent = (): void => check(prctlCall(PR_SET_PDEATHSIG, SIGKILL), 'prctl')

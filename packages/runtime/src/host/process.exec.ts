@@ -1,5 +1,5 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fault } from '@berth/core'
 
 export interface Finished {
@@ -98,4 +98,26 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
+}
+
+const argumentsOf = (pid: number): readonly string[] => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return []
+  }
+}
+
+const CONTAINER_PROGRAMS = new Set(['conmon', 'crun', 'runc'])
+
+/** Whether the process is a monitor or an OCI runtime that was started with exactly this argument. */
+export function worksOn(pid: number, argument: string): boolean {
+  const [program = '', ...rest] = argumentsOf(pid)
+  return CONTAINER_PROGRAMS.has(program.split('/').at(-1) ?? '') && rest.includes(argument)
+}
+
+/** Kills monitors and OCI runtimes by an argument of theirs (container id, bundle), pid file or not. */
+export function killWorkersOn(argument: string): void {
+  for (const name of readdirSync('/proc'))
+    if (/^\d+$/.test(name) && worksOn(Number(name), argument)) signalProcess(Number(name), 'SIGKILL')
 }

@@ -77,7 +77,7 @@ export function parseManifest(
   const declared = json.mediaType
   if (declared !== undefined && typeof declared !== 'string') throw bad('mediaType is not a string')
   const served = contentType?.split(';')[0]?.trim()
-  if (declared !== undefined && served !== undefined && served.includes('+json') && declared !== served)
+  if (declared !== undefined && served?.includes('+json') && declared !== served)
     throw bad(`mediaType ${declared} was served as ${served}`)
   const hasIndexKeys = 'manifests' in json
   const hasImageKeys = 'layers' in json || 'config' in json

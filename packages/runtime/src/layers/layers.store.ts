@@ -9,7 +9,7 @@ import {
   type Stats,
 } from 'node:fs'
 import { join } from 'node:path'
-import { type Digest, digestOf, fault } from '@berth/core'
+import { type Digest, digestOf, failpoint, fault } from '@berth/core'
 import type { ContentStore } from '../content/content.store.js'
 import type { Metadata } from '../metadata.store.js'
 import { runUnpacker } from './unpacker.exec.js'
@@ -77,7 +77,9 @@ export class LayerStore {
           `layer ${blob} unpacks to ${result.diffId} but the image says ${diffId}`,
         )
       this.inheritImplicitDirs(temporary, result.implicitDirs, parents)
+      await failpoint('layer.before_rename')
       renameSync(temporary, join(this.dir, String(dir)))
+      await failpoint('layer.before_row')
       this.metadata.db
         .prepare('INSERT INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
         .run(chainId, dir, result.sizeBytes)
@@ -128,7 +130,9 @@ export class LayerStore {
         .map((row) => String(row.dir)),
     )
     for (const name of readdirSync(this.dir)) {
-      if (!known.has(name)) rmSync(join(this.dir, name), { recursive: true, force: true })
+      // Retried, because the unpacker of an agent that was just killed may have written its last file meanwhile.
+      if (!known.has(name))
+        rmSync(join(this.dir, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
     }
   }
 }

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { Fault, fault } from '@berth/core'
 import { extract, type Header } from 'tar-stream'
-import { chroot, lsetxattr, mknod, S_IFBLK, S_IFCHR, S_IFIFO, syncfs } from '../host/libc.js'
+import { chroot, dieWithParent, lsetxattr, mknod, S_IFBLK, S_IFCHR, S_IFIFO, syncfs } from '../host/libc.js'
 import { decodePax } from './pax.js'
 import { planEntry, xattrsOf } from './tar-entry.js'
 
@@ -212,6 +212,7 @@ function forwardErrors<T extends NodeJS.WritableStream & { destroy(error?: Error
 }
 
 async function unpack(): Promise<{ diffId: string; sizeBytes: number; implicitDirs: string[] }> {
+  dieWithParent()
   const source = fs.createReadStream('', { fd: 0, highWaterMark: 1 << 18 })
   chroot(target)
   process.chdir('/')

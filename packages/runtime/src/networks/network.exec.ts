@@ -1,6 +1,4 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { fault } from '@berth/core'
 import { mustRun } from '../host/process.exec.js'
 import { parseSubnet, type Subnet } from './ipam.js'
 import { type PublishedEndpoint, planRules } from './plan-rules.js'
@@ -17,6 +15,7 @@ export interface NetworkOptions {
 export class BridgeNetwork {
   readonly subnet: Subnet
   private isReady = false
+  private making: Promise<void> | undefined
   private endpoints: readonly PublishedEndpoint[] = []
   private pending: Promise<void> | undefined
 
@@ -28,10 +27,17 @@ export class BridgeNetwork {
     return this.options.bridge.replace(/[^a-z0-9_]/g, '_')
   }
 
-  /** Bridge, gateway address and forwarding. Idempotent. */
-  async ensure(): Promise<void> {
+  /** Bridge, gateway address and forwarding. Idempotent; containers that start at once share the work. */
+  ensure(): Promise<void> {
+    if (this.isReady && isLinkHere(this.options.bridge)) return Promise.resolve()
+    this.making ??= this.make().finally(() => {
+      this.making = undefined
+    })
+    return this.making
+  }
+
+  private async make(): Promise<void> {
     const { bridge } = this.options
-    if (this.isReady && isLinkHere(bridge)) return
     if (!isLinkHere(bridge)) await mustRun('ip', ['link', 'add', bridge, 'type', 'bridge'])
     await mustRun('ip', ['-batch', '-'], {
       input: `addr replace ${this.subnet.gateway}/${this.subnet.prefix} dev ${bridge}\nlink set ${bridge} up\n`,
@@ -94,23 +100,3 @@ export class BridgeNetwork {
 
 /** /proc/sys/net follows this process's network namespace; /sys/class/net shows the one in which /sys was mounted (`nsenter --net` leaves it). */
 const isLinkHere = (name: string): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`)
-
-/** @throws port.in_use when a program of this host listens there */
-export function assertPortFree(hostIp: string | undefined, port: number, container: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', (cause) =>
-      reject(
-        fault.failedPrecondition(
-          'port.in_use',
-          `port ${port} for container ${container} is in use by another program on this host: stop it or publish another port`,
-          {
-            cause,
-            params: { port },
-          },
-        ),
-      ),
-    )
-    probe.listen({ port, host: hostIp ?? '0.0.0.0', exclusive: true }, () => probe.close(() => resolve()))
-  })
-}

@@ -294,18 +294,14 @@ export class RegistryClient {
         `${this.host}/${subject} does not exist in the registry: check name and tag`,
         { params: { image: `${this.host}/${subject}` } },
       )
-    if (response.status === 429) {
-      const seconds = Number(response.headers['retry-after'])
-      return fault.unavailable(
-        'registry.rate_limited',
-        `registry ${this.host} limits requests`,
-        Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {},
-      )
-    }
+    const wait = retryAfter(response.headers['retry-after'])
+    if (response.status === 429)
+      return fault.unavailable('registry.rate_limited', `registry ${this.host} limits requests`, wait)
     if (response.status >= 500)
       return fault.unavailable(
         'registry.unreachable',
         `registry ${this.host} answers ${response.status} for ${subject}: ${said}`,
+        wait,
       )
     return fault.failedPrecondition(
       'registry.refused',
@@ -330,6 +326,10 @@ export class RegistryClient {
     return systemClock.sleep(delayMs, signal)
   }
 }
+
+/** The seconds form of Retry-After; a date is left to our own backoff. */
+const retryAfter = (header: string | undefined): { retryAfterMs?: number } =>
+  /^\d{1,6}$/.test(header ?? '') ? { retryAfterMs: Number(header) * 1000 } : {}
 
 const withSignal = (signal: AbortSignal | undefined) => (signal ? { signal } : {})
 

@@ -17,7 +17,8 @@ const INSTRUCTION = /^([A-Za-z]+)(?:\s+(.*))?$/s
 export function splitLines(text: string): readonly Line[] {
   const raw = text.replace(/^\uFEFF/, '').split(/\r?\n/)
   const continuation = DIRECTIVE.exec(raw[0] ?? '')?.[1] ?? '\\'
-  if (continuation !== '\\' && continuation !== '`') throw syntax(1, `escape must be \\ or \`, not ${continuation}`)
+  if (continuation !== '\\' && continuation !== '`')
+    throw syntax(1, `escape must be \\ or \`, not ${continuation}`)
   const lines: Line[] = []
   let pending: { number: number; text: string } | undefined
   for (const [index, line] of raw.entries()) {

@@ -1,0 +1,38 @@
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { ImageRecord, Runtime } from '../api.js'
+
+/** Debian's busybox-static. */
+const BUSYBOX = '/bin/busybox'
+const APPLETS =
+  'cat chmod date dd echo env false grep hostname httpd id kill ln ls mkdir mknod mount nc ping printf ps rm sh sleep stat touch true umount uname unshare wget'
+
+export interface TinyImage {
+  /** `tiny:1` by default. */
+  readonly tag?: string
+  /** Dockerfile lines after `COPY bin /bin/`, e.g. `CMD ["sleep", "1000"]`. */
+  readonly lines?: readonly string[]
+  /** Further files of the context, by path. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+/** A Linux of one static program, made by the runtime's own builder. */
+export async function buildTinyImage(runtime: Runtime, image: TinyImage = {}): Promise<ImageRecord> {
+  const context = mkdtempSync(join(tmpdir(), 'bt-context-'))
+  try {
+    mkdirSync(join(context, 'bin'))
+    copyFileSync(BUSYBOX, join(context, 'bin/busybox'))
+    chmodSync(join(context, 'bin/busybox'), 0o755)
+    for (const applet of APPLETS.split(' ')) symlinkSync('busybox', join(context, 'bin', applet))
+    for (const [path, text] of Object.entries(image.files ?? {})) {
+      mkdirSync(dirname(join(context, path)), { recursive: true })
+      writeFileSync(join(context, path), text)
+    }
+    const dockerfile = ['FROM scratch', 'COPY bin /bin/', ...(image.lines ?? ['CMD ["sleep", "1000"]'])]
+    writeFileSync(join(context, 'Dockerfile'), `${dockerfile.join('\n')}\n`)
+    return await runtime.build({ contextDir: context, tags: [image.tag ?? 'tiny:1'] })
+  } finally {
+    rmSync(context, { recursive: true, force: true })
+  }
+}
