@@ -2,7 +2,7 @@ import { fault } from '@berth/core'
 import { dismantleHost } from './down.exec.js'
 import type { HostLayout, LabLayout } from './layout.js'
 import { type CutDirection, cut, heal, slow } from './link-faults.exec.js'
-import { ensureHost } from './network.exec.js'
+import { ensureHost, isHostMade } from './network.exec.js'
 import type { LabRequest } from './options.js'
 import { say } from './progress.exec.js'
 import { remove } from './state.store.js'
@@ -61,5 +61,6 @@ function findHost(lab: LabLayout, name: string | undefined): HostLayout {
       'lab.no_host',
       `there is no host ${JSON.stringify(name ?? '')}: the lab has ${lab.hosts.map((h) => h.name).join(', ')}`,
     )
+  if (!isHostMade(host)) throw fault.failedPrecondition('lab.down', 'the lab is down: npm run up starts it')
   return host
 }

@@ -13,24 +13,17 @@ export async function ensureBridge(lab: LabLayout): Promise<void> {
 /** One host: a network namespace with a cable to the bridge. Idempotent. */
 export async function ensureHost(lab: LabLayout, host: HostLayout): Promise<void> {
   if (!existsSync(`/run/netns/${host.namespace}`)) await run('ip', ['netns', 'add', host.namespace])
-  if (!existsSync(`/sys/class/net/${host.cable}`)) await plugIn(lab, host)
+  if (!existsSync(`/sys/class/net/${host.cable}`)) await makeCable(host)
+  await plugIn(lab, host)
   await inHost(host, ['ip', 'link', 'set', 'lo', 'up'])
   await inHost(host, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
 }
 
+const makeCable = (host: HostLayout): Promise<string> =>
+  run('ip', ['link', 'add', host.cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', host.namespace])
+
+/** Every step may have been done already: a host that was left half made is completed. */
 async function plugIn(lab: LabLayout, host: HostLayout): Promise<void> {
-  await run('ip', [
-    'link',
-    'add',
-    host.cable,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth0',
-    'netns',
-    host.namespace,
-  ])
   await run('ip', ['link', 'set', host.cable, 'master', lab.bridge, 'up'])
   await inHost(host, ['ip', 'addr', 'replace', `${host.address}/${lab.prefix}`, 'dev', 'eth0'])
   await inHost(host, ['ip', 'link', 'set', 'eth0', 'up'])
@@ -53,3 +46,5 @@ export async function removeBridge(lab: LabLayout): Promise<void> {
 }
 
 export const isHostUp = (host: HostLayout): Promise<boolean> => succeeds('ip', ['link', 'show', host.cable])
+
+export const isHostMade = (host: HostLayout): boolean => existsSync(`/run/netns/${host.namespace}`)

@@ -110,6 +110,7 @@ export class ClusterLoops {
     }
     const epoch = await this.leader.tryLead()
     if (epoch === undefined) return
+    await this.nodes.doubt()
     this.epoch = epoch
     this.ledSinceMs = this.deps.clock.monotonicMs()
     this.sessions = new Sessions(SESSION_SETTINGS, epoch)
@@ -132,9 +133,9 @@ export class ClusterLoops {
     const nowMs = this.deps.clock.monotonicMs()
     const silent = new Set(sessions.silent(nowMs))
     const connected = new Set(sessions.nodeIds())
+    for (const id of connected) this.lastConnected.set(id, nowMs)
     const view = await this.views.load()
-    const graceOver = nowMs - this.ledSinceMs > SESSION_SETTINGS.downAfterMs
-    const absent = view.nodes.filter((node) => node.state !== 'down' && (silent.has(node.id) || (!connected.has(node.id) && this.absentFor(node.id, nowMs) > SESSION_SETTINGS.downAfterMs && graceOver)))
+    const absent = view.nodes.filter((node) => node.state !== 'down' && (silent.has(node.id) || (!connected.has(node.id) && this.absentFor(node.id, nowMs) > SESSION_SETTINGS.downAfterMs)))
     if (absent.length > 0) {
       await this.nodes.setState(absent.map((node) => node.id), 'down')
       for (const node of absent) this.deps.logger.warn({ node: node.name }, `ready->down: nothing heard for ${SESSION_SETTINGS.downAfterMs / 1000} s`)
@@ -149,8 +150,7 @@ export class ClusterLoops {
   private readonly lastConnected = new Map<string, number>()
 
   private absentFor(nodeId: string, nowMs: number): number {
-    for (const id of this.sessions?.nodeIds() ?? []) this.lastConnected.set(id, nowMs)
-    return nowMs - (this.lastConnected.get(nodeId) ?? this.ledSinceMs)
+    return nowMs - Math.max(this.lastConnected.get(nodeId) ?? 0, this.ledSinceMs)
   }
 
   // ---- rounds -----------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ export class NodeWriteStore {
     })
   }
 
+  /** A new leader has heard nobody yet: what was ready is `unknown` until it reports. */
+  async doubt(): Promise<void> {
+    const known = await this.database.query<{ id: string }>(`SELECT id FROM node WHERE state = 'ready'`)
+    if (known.length > 0) await this.setState(known.map((row) => row.id), 'unknown')
+  }
+
   async heartbeats(ids: readonly string[]): Promise<void> {
     await this.database.query('UPDATE node SET "lastHeartbeatAt" = now() WHERE id = ANY($1)', [ids])
   }
