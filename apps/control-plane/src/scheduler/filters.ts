@@ -19,7 +19,8 @@ const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 const cores = (nanos: number): string => `${(nanos / 1e9).toFixed(2)} cpu`
 
 const ready: Filter = (_id, _spec, { node }) => (node.state === 'ready' ? undefined : `is ${node.state}`)
-const available: Filter = (_id, _spec, { node }) => (node.availability === 'active' ? undefined : node.availability === 'drain' ? 'is drained' : 'is paused')
+const available: Filter = (_id, _spec, { node }) =>
+  node.availability === 'active' ? undefined : node.availability === 'drain' ? 'is drained' : 'is paused'
 
 const constraints: Filter = (_id, spec, { node }) => {
   const broken = spec.placement.constraints.find((constraint) => !holds(constraint, node))
@@ -28,19 +29,28 @@ const constraints: Filter = (_id, spec, { node }) => {
 
 function holds(constraint: string, node: NodeView): boolean {
   const [, key = '', operator = '', value = ''] = /^(.+?)(==|!=)(.+)$/.exec(constraint) ?? []
-  const actual = key === 'node.id' ? node.id : key === 'node.name' ? node.name : (node.labels[key.slice('node.labels.'.length)] ?? '')
+  const actual =
+    key === 'node.id'
+      ? node.id
+      : key === 'node.name'
+        ? node.name
+        : (node.labels[key.slice('node.labels.'.length)] ?? '')
   return operator === '==' ? actual === value : actual !== value
 }
 
 const resources: Filter = (_id, spec, load) => {
   const { cpuNanos, memoryBytes } = spec.task.reservations
-  if (cpuNanos > load.freeCpuNanos) return `needs ${cores(cpuNanos)}, has ${cores(Math.max(0, load.freeCpuNanos))} free`
-  if (memoryBytes > load.freeMemoryBytes) return `needs ${gib(memoryBytes)} memory, has ${gib(Math.max(0, load.freeMemoryBytes))} free`
+  if (cpuNanos > load.freeCpuNanos)
+    return `needs ${cores(cpuNanos)}, has ${cores(Math.max(0, load.freeCpuNanos))} free`
+  if (memoryBytes > load.freeMemoryBytes)
+    return `needs ${gib(memoryBytes)} memory, has ${gib(Math.max(0, load.freeMemoryBytes))} free`
   return undefined
 }
 
 const hostPorts: Filter = (_id, spec, load) => {
-  const taken = spec.ports.find((port) => port.mode === 'host' && load.hostPorts.has(`${port.publishedPort}/${port.protocol}`))
+  const taken = spec.ports.find(
+    (port) => port.mode === 'host' && load.hostPorts.has(`${port.publishedPort}/${port.protocol}`),
+  )
   return taken === undefined ? undefined : `port ${taken.publishedPort}/${taken.protocol} is taken`
 }
 
