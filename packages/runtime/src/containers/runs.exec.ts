@@ -40,6 +40,7 @@ export class ContainerRuns {
 
   /** Gives the pid of the container's init, which runs when this resolves. @throws container.create_failed, container.start_failed */
   async bringUp(row: ContainerRow, image: ImageRecord, paths: ContainerPaths): Promise<number> {
+    if (existsSync(paths.bundle)) await this.tearDown(row, paths)
     mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 })
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)

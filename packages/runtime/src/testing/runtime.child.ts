@@ -1,0 +1,28 @@
+import { Fault, silentLogger } from '@berth/core'
+import type { Runtime } from '../api.js'
+import { openRuntime } from '../runtime.js'
+import type { ChildWork } from './child-runtime.js'
+
+/** A process that opens a runtime, makes calls and tells each result as a line of JSON; with `hold` it stays until it is killed. */
+const work = JSON.parse(process.argv[2] ?? '{}') as ChildWork
+const say = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`)
+
+async function callOn(
+  runtime: Runtime,
+  [room, method, ...args]: ChildWork['calls'][number],
+): Promise<unknown> {
+  const target = runtime[room]
+  const call = Reflect.get(target, method) as (...values: unknown[]) => Promise<unknown>
+  return (await call.apply(target, [...args])) ?? null
+}
+
+const runtime = await openRuntime({ ...work.options, logger: silentLogger })
+for (const call of work.calls) {
+  try {
+    say({ result: await callOn(runtime, call) })
+  } catch (error) {
+    say({ code: Fault.from(error).code })
+  }
+}
+if (work.hold) setInterval(() => {}, 60_000)
+else await runtime.close()
