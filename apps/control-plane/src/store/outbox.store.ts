@@ -9,13 +9,24 @@ export interface Change {
 
 export const OUTBOX_CHANNEL = 'berth_outbox'
 
-/** Writes changes beside what they describe, in the same transaction, and wakes every reader when it commits. */
+const LOCK = 72_707_370
+
+/**
+ * Writes changes beside what they describe, in the same transaction, and wakes every reader when it commits. Call it last: from here to the
+ * commit writers take turns, so that numbers become visible in their order and a reader's cursor never passes one that is still to come.
+ */
 export async function recordChanges(client: Queryable, changes: readonly Change[]): Promise<void> {
   if (changes.length === 0) return
+  await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
   await client.query(
     `INSERT INTO outbox (noun, "objectId", "serviceId", action)
      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])`,
-    [changes.map((c) => c.noun), changes.map((c) => c.objectId), changes.map((c) => c.serviceId ?? null), changes.map((c) => c.action)],
+    [
+      changes.map((c) => c.noun),
+      changes.map((c) => c.objectId),
+      changes.map((c) => c.serviceId ?? null),
+      changes.map((c) => c.action),
+    ],
   )
   await client.query(`SELECT pg_notify('${OUTBOX_CHANNEL}', '')`)
 }
@@ -28,9 +39,6 @@ export interface OutboxRow {
   readonly action: Change['action']
 }
 
-/**
- * Rows after the cursor that can no longer be overtaken: a sequence number is taken before its transaction commits, so only rows older than
- * every transaction still open are read (their xmin lies below the snapshot's).
- */
-export const READ_OUTBOX = `SELECT seq::text, noun, "objectId", "serviceId", action FROM outbox
-  WHERE seq > $1 AND xmin::text::bigint < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295) ORDER BY seq LIMIT 1000`
+/** Rows after the cursor, in the order in which they became visible. */
+export const READ_OUTBOX = `SELECT o.seq::text, o.noun, o."objectId", o."serviceId", o.action FROM outbox o
+  WHERE o.seq > $1 ORDER BY o.seq LIMIT 1000`
