@@ -52,7 +52,7 @@ export class RegistryClient {
     })
   }
 
-  /** A blob's bytes; an interrupted transfer is resumed where it stopped. */
+  /** A blob's bytes; an interrupted transfer is resumed where it stopped, as long as each try brings more or fewer than five in a row do not. */
   async *getBlob(
     repository: string,
     digest: Digest,
@@ -60,7 +60,9 @@ export class RegistryClient {
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     let offset = 0
-    for (let attempt = 0; ; attempt++) {
+    let failures = 0
+    for (;;) {
+      const before = offset
       try {
         for await (const chunk of await this.openBlob(repository, digest, offset, signal)) {
           offset += (chunk as Buffer).length
@@ -80,8 +82,9 @@ export class RegistryClient {
                 `blob ${digest} from ${this.host} broke off: ${String(error)}`,
                 { cause: error },
               )
-        if (!failure.retryable || attempt + 1 >= TRIES || signal?.aborted) throw failure
-        await this.pause(attempt, failure, signal)
+        failures = offset > before ? 1 : failures + 1
+        if (!failure.retryable || failures >= TRIES || signal?.aborted) throw failure
+        await this.pause(failures - 1, failure, signal)
       }
     }
   }

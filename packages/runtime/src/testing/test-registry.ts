@@ -9,7 +9,7 @@ import { type Digest, digestOf } from '@berth/core'
 export interface Misbehaviour {
   /** Blobs come with one byte changed. */
   readonly wrongBytes?: boolean
-  /** Blobs end after half their bytes, the connection with them. */
+  /** No blob is given beyond its half: there the connection ends. */
   readonly truncate?: boolean
   /** Blobs come with more bytes than the manifest says. */
   readonly tooLong?: boolean
@@ -20,7 +20,7 @@ export interface Misbehaviour {
 export interface TestRegistry {
   /** `127.0.0.1:PORT`, as it stands in references. */
   readonly host: string
-  /** `METHOD /path`, in order. */
+  /** `METHOD /path`, then the range if one was asked for; in order. */
   readonly requests: readonly string[]
   misbehave(how: Misbehaviour): void
   /** Refuses connections until `up`, which takes the same port again. */
@@ -144,7 +144,8 @@ class Registry implements TestRegistry {
 
   private async answer(exchange: Exchange): Promise<void> {
     const { request, response, url } = exchange
-    this.requests.push(`${request.method} ${url.pathname}`)
+    const { range } = request.headers
+    this.requests.push(`${request.method} ${url.pathname}${range ? ` ${range}` : ''}`)
     const { unavailable } = this.how
     if (unavailable && unavailable.times > 0) {
       unavailable.times -= 1
@@ -212,10 +213,10 @@ class Registry implements TestRegistry {
     if (!whole) return send(response, 404, '{"errors":[{"code":"BLOB_UNKNOWN"}]}')
     if (request.method === 'HEAD') return send(response, 200, '')
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-    const bytes = this.spoil(whole).subarray(from)
-    response.writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length })
-    if (!this.how.truncate) return void response.end(bytes)
-    response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => response.destroy())
+    const spoilt = this.spoil(whole)
+    response.writeHead(from > 0 ? 206 : 200, { 'content-length': spoilt.length - from })
+    if (!this.how.truncate) return void response.end(spoilt.subarray(from))
+    response.write(spoilt.subarray(from, Math.floor(spoilt.length / 2)), () => response.destroy())
   }
 
   private spoil(bytes: Buffer): Buffer {

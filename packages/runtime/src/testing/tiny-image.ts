@@ -15,6 +15,8 @@ export interface TinyImage {
   readonly lines?: readonly string[]
   /** Further files of the context, by path. */
   readonly files?: Readonly<Record<string, string>>
+  /** Symbolic links of the context, path to target. */
+  readonly links?: Readonly<Record<string, string>>
 }
 
 /** A Linux of one static program, made by the runtime's own builder. */
@@ -28,6 +30,10 @@ export async function buildTinyImage(runtime: Runtime, image: TinyImage = {}): P
     for (const [path, text] of Object.entries(image.files ?? {})) {
       mkdirSync(dirname(join(context, path)), { recursive: true })
       writeFileSync(join(context, path), text)
+    }
+    for (const [path, target] of Object.entries(image.links ?? {})) {
+      mkdirSync(dirname(join(context, path)), { recursive: true })
+      symlinkSync(target, join(context, path))
     }
     const dockerfile = ['FROM scratch', 'COPY bin /bin/', ...(image.lines ?? ['CMD ["sleep", "1000"]'])]
     writeFileSync(join(context, 'Dockerfile'), `${dockerfile.join('\n')}\n`)
