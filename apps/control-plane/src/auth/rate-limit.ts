@@ -25,6 +25,7 @@ export class RateLimit {
   }
 
   private forget(nowMs: number): void {
-    for (const [key, times] of this.hits) if (times.every((at) => at <= nowMs - this.windowMs)) this.hits.delete(key)
+    for (const [key, times] of this.hits)
+      if (times.every((at) => at <= nowMs - this.windowMs)) this.hits.delete(key)
   }
 }

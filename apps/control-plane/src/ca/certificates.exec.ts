@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import { randomBytes, webcrypto } from 'node:crypto'
 
 type Key = webcrypto.CryptoKey
+
 import * as x509 from '@peculiar/x509'
 
 x509.cryptoProvider.set(webcrypto as unknown as Parameters<typeof x509.cryptoProvider.set>[0])
@@ -16,13 +17,17 @@ export interface Identity {
   readonly keyPem: string
 }
 
-const serial = (): string => randomBytes(16).toString('hex').replace(/^[89a-f]/, '1')
+const serial = (): string =>
+  randomBytes(16)
+    .toString('hex')
+    .replace(/^[89a-f]/, '1')
 
 async function keyPem(key: Key): Promise<string> {
   return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')
 }
 
-const importKey = (pem: string): Promise<Key> => webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), ALGORITHM, true, ['sign'])
+const importKey = (pem: string): Promise<Key> =>
+  webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), ALGORITHM, true, ['sign'])
 
 export async function createCa(nowMs: number): Promise<Identity> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
@@ -33,7 +38,10 @@ export async function createCa(nowMs: number): Promise<Identity> {
     notAfter: new Date(nowMs + CA_LIFE_MS),
     keys,
     signingAlgorithm: ALGORITHM,
-    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true)],
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+    ],
   })
   return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: await keyPem(keys.privateKey) }
 }
@@ -49,7 +57,10 @@ export interface LeafRequest {
 
 async function signLeaf(ca: Identity, request: LeafRequest): Promise<string> {
   const issuer = new x509.X509Certificate(ca.certificatePem)
-  const names = [...request.dns.map((value) => ({ type: 'dns' as const, value })), ...request.ips.map((value) => ({ type: 'ip' as const, value }))]
+  const names = [
+    ...request.dns.map((value) => ({ type: 'dns' as const, value })),
+    ...request.ips.map((value) => ({ type: 'ip' as const, value })),
+  ]
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
     subject: `CN=${request.commonName}, OU=${request.role}`,
@@ -62,7 +73,10 @@ async function signLeaf(ca: Identity, request: LeafRequest): Promise<string> {
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
       new x509.SubjectAlternativeNameExtension(names),
     ],
   })
@@ -73,13 +87,31 @@ async function signLeaf(ca: Identity, request: LeafRequest): Promise<string> {
 export async function signNode(ca: Identity, csrPem: string, nodeId: string, nowMs: number): Promise<string> {
   const request = new x509.Pkcs10CertificateRequest(csrPem)
   if (!(await request.verify())) throw new Error('the certificate request is not signed by its own key')
-  return signLeaf(ca, { commonName: nodeId, role: 'node', dns: [`${nodeId}.node.berth.internal`], ips: [], publicKey: request.publicKey, nowMs })
+  return signLeaf(ca, {
+    commonName: nodeId,
+    role: 'node',
+    dns: [`${nodeId}.node.berth.internal`],
+    ips: [],
+    publicKey: request.publicKey,
+    nowMs,
+  })
 }
 
 /** The control plane's own certificate, server and client. */
-export async function issueControlPlane(ca: Identity, ips: readonly string[], nowMs: number): Promise<Identity> {
+export async function issueControlPlane(
+  ca: Identity,
+  ips: readonly string[],
+  nowMs: number,
+): Promise<Identity> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const dns = ['control-plane.berth.internal', 'localhost']
-  const certificatePem = await signLeaf(ca, { commonName: 'control-plane', role: 'control-plane', dns, ips, publicKey: keys.publicKey, nowMs })
+  const certificatePem = await signLeaf(ca, {
+    commonName: 'control-plane',
+    role: 'control-plane',
+    dns,
+    ips,
+    publicKey: keys.publicKey,
+    nowMs,
+  })
   return { certificatePem, keyPem: await keyPem(keys.privateKey) }
 }

@@ -14,7 +14,11 @@ export const formatJoinToken = (token: JoinToken): string => `berth-join-1.${tok
 /** @throws join.token_invalid */
 export function parseJoinToken(text: string): JoinToken {
   const match = PATTERN.exec(text.trim())
-  if (!match) throw fault.unauthenticated('join.token_invalid', 'this is not a join token: make one with berth join-token')
+  if (!match)
+    throw fault.unauthenticated(
+      'join.token_invalid',
+      'this is not a join token: make one with berth join-token',
+    )
   return { caDigest: match[1] ?? '', secret: match[2] ?? '' }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@berth/core'
 import type { experimental } from '@grpc/grpc-js'
-import { renewalDelayMs } from './renewal.js'
 import { type Identity, issueControlPlane } from './certificates.exec.js'
+import { renewalDelayMs } from './renewal.js'
 
 type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0]
 type CaListener = Parameters<Provider['addCaCertificateListener']>[0]
@@ -37,7 +37,9 @@ export class OwnIdentity implements Provider {
   /** Renews until the signal aborts; a failed renewal is tried again each minute. */
   async run(clock: Clock, logger: Logger, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await clock.sleep(renewalDelayMs(this.identity.certificatePem, clock.nowMs(), Math.random()), signal).catch(() => {})
+      await clock
+        .sleep(renewalDelayMs(this.identity.certificatePem, clock.nowMs(), Math.random()), signal)
+        .catch(() => {})
       if (signal.aborted) return
       try {
         this.identity = await issueControlPlane(this.ca, this.ips, clock.nowMs())
@@ -45,7 +47,10 @@ export class OwnIdentity implements Provider {
         for (const change of this.changes) change(this.identity)
         logger.info({}, 'the control plane renewed its certificate')
       } catch (error) {
-        logger.error({ error: String(error) }, 'the control plane could not renew its certificate and will try again')
+        logger.error(
+          { error: String(error) },
+          'the control plane could not renew its certificate and will try again',
+        )
         await clock.sleep(60_000, signal).catch(() => {})
       }
     }

@@ -4,7 +4,8 @@ import type { ServiceSpec } from '@berth/domain'
 export type SpecChange = 'none' | 'replicas' | 'release'
 
 export function classifyChange(before: ServiceSpec, after: ServiceSpec, imageChanged: boolean): SpecChange {
-  if (imageChanged || stable({ ...before, replicas: 0 }) !== stable({ ...after, replicas: 0 })) return 'release'
+  if (imageChanged || stable({ ...before, replicas: 0 }) !== stable({ ...after, replicas: 0 }))
+    return 'release'
   return before.replicas === after.replicas ? 'none' : 'replicas'
 }
 

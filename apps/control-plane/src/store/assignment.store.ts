@@ -26,7 +26,10 @@ function assignmentOf(row: Record<string, unknown>): Assignment {
     slot: Number(row.slot),
     releaseId: String(row.releaseId),
     releaseNumber: Number(row.releaseNumber),
-    desiredState: row.desiredState === 'running' ? DesiredState.DESIRED_STATE_RUNNING : DesiredState.DESIRED_STATE_SHUTDOWN,
+    desiredState:
+      row.desiredState === 'running'
+        ? DesiredState.DESIRED_STATE_RUNNING
+        : DesiredState.DESIRED_STATE_SHUTDOWN,
     container: {
       image: String(row.resolvedImage),
       entrypoint: task.entrypoint ?? [],

@@ -30,7 +30,13 @@ export class AuthStore {
 
   /** The user admin exists from the first boot on. Idempotent. */
   async ensureAdmin(): Promise<string> {
-    const user = await this.database.call((prisma) => prisma.user.upsert({ where: { name: 'admin' }, update: {}, create: { id: randomUUID(), name: 'admin', role: 'admin' } }))
+    const user = await this.database.call((prisma) =>
+      prisma.user.upsert({
+        where: { name: 'admin' },
+        update: {},
+        create: { id: randomUUID(), name: 'admin', role: 'admin' },
+      }),
+    )
     return user.id
   }
 
@@ -38,7 +44,9 @@ export class AuthStore {
     const userId = await this.ensureAdmin()
     const password = randomBytes(12).toString('base64url')
     const expiresAt = new Date(this.clock.nowMs() + ONE_TIME_MS)
-    await this.database.call((prisma) => prisma.oneTimeLogin.create({ data: { hash: hashSecret(password), userId, expiresAt } }))
+    await this.database.call((prisma) =>
+      prisma.oneTimeLogin.create({ data: { hash: hashSecret(password), userId, expiresAt } }),
+    )
     return { name: 'admin', password }
   }
 
@@ -61,10 +69,10 @@ export class AuthStore {
   }
 
   private async useOneTimeLogin(userId: string, password: string): Promise<boolean> {
-    const rows = await this.database.query('UPDATE one_time_login SET "usedAt" = now() WHERE hash = $1 AND "userId" = $2 AND "usedAt" IS NULL AND "expiresAt" > now() RETURNING hash', [
-      hashSecret(password),
-      userId,
-    ])
+    const rows = await this.database.query(
+      'UPDATE one_time_login SET "usedAt" = now() WHERE hash = $1 AND "userId" = $2 AND "usedAt" IS NULL AND "expiresAt" > now() RETURNING hash',
+      [hashSecret(password), userId],
+    )
     return rows.length === 1
   }
 
@@ -82,7 +90,9 @@ export class AuthStore {
   async createSession(userId: string): Promise<string> {
     const secret = randomBytes(32).toString('base64url')
     const expiresAt = new Date(this.clock.nowMs() + ABSOLUTE_MS)
-    await this.database.call((prisma) => prisma.userSession.create({ data: { hash: hashSecret(secret), userId, expiresAt } }))
+    await this.database.call((prisma) =>
+      prisma.userSession.create({ data: { hash: hashSecret(secret), userId, expiresAt } }),
+    )
     return secret
   }
 
@@ -112,23 +122,37 @@ export class AuthStore {
   async createToken(userId: string, name: string, days: number): Promise<ApiToken & { token: string }> {
     const token = `${TOKEN_PREFIX}${randomBytes(32).toString('base64url')}`
     const expiresAt = new Date(this.clock.nowMs() + days * DAY_MS)
-    const row = await this.database.call((prisma) => prisma.apiToken.create({ data: { id: randomUUID(), hash: hashSecret(token), name, userId, expiresAt } }))
+    const row = await this.database.call((prisma) =>
+      prisma.apiToken.create({
+        data: { id: randomUUID(), hash: hashSecret(token), name, userId, expiresAt },
+      }),
+    )
     return { ...tokenOf(row), token }
   }
 
   async listTokens(userId: string): Promise<readonly ApiToken[]> {
-    const rows = await this.database.call((prisma) => prisma.apiToken.findMany({ where: { userId }, orderBy: { createdAt: 'desc' } }))
+    const rows = await this.database.call((prisma) =>
+      prisma.apiToken.findMany({ where: { userId }, orderBy: { createdAt: 'desc' } }),
+    )
     return rows.map(tokenOf)
   }
 
   /** @throws token.not_found */
   async deleteToken(userId: string, id: string): Promise<void> {
-    const { count } = await this.database.call((prisma) => prisma.apiToken.deleteMany({ where: { id, userId } }))
+    const { count } = await this.database.call((prisma) =>
+      prisma.apiToken.deleteMany({ where: { id, userId } }),
+    )
     if (count === 0) throw fault.notFound('token.not_found', `token ${id} does not exist`)
   }
 }
 
-const tokenOf = (row: { id: string; name: string; createdAt: Date; expiresAt: Date; lastUsedAt: Date | null }): ApiToken => ({
+const tokenOf = (row: {
+  id: string
+  name: string
+  createdAt: Date
+  expiresAt: Date
+  lastUsedAt: Date | null
+}): ApiToken => ({
   id: row.id,
   name: row.name,
   createdAt: row.createdAt.toISOString(),

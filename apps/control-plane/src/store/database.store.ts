@@ -15,9 +15,19 @@ export class Database {
     private readonly url: string,
     private readonly logger: Logger,
   ) {
-    this.pool = new pg.Pool({ connectionString: url, max: 16, connectionTimeoutMillis: 5_000, statement_timeout: 10_000, keepAlive: true })
-    this.pool.on('error', (error) => this.logger.warn({ error: error.message }, 'an idle database connection broke'))
-    this.prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: 4, connectionTimeoutMillis: 5_000 }) })
+    this.pool = new pg.Pool({
+      connectionString: url,
+      max: 16,
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: 10_000,
+      keepAlive: true,
+    })
+    this.pool.on('error', (error) =>
+      this.logger.warn({ error: error.message }, 'an idle database connection broke'),
+    )
+    this.prisma = new PrismaClient({
+      adapter: new PrismaPg({ connectionString: url, max: 4, connectionTimeoutMillis: 5_000 }),
+    })
   }
 
   /** @throws store.unavailable */
@@ -44,6 +54,11 @@ export class Database {
   private async once<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.pool.connect()
     let broken: Error | undefined
+    // The pool watches idle connections only: without this, one that breaks in the middle of a transaction ends the process.
+    const onError = (error: Error) => {
+      broken = error
+    }
+    client.on('error', onError)
     try {
       await client.query('BEGIN')
       const result = await work(client)
@@ -55,6 +70,7 @@ export class Database {
       })
       throw error
     } finally {
+      client.off('error', onError)
       client.release(broken)
     }
   }
@@ -71,7 +87,11 @@ export class Database {
   /** Calls `wake` on every NOTIFY of the channel and after every reconnect; ends with the signal. */
   async listen(channel: string, wake: () => void, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt++) {
-      const client = new pg.Client({ connectionString: this.url, connectionTimeoutMillis: 5_000, keepAlive: true })
+      const client = new pg.Client({
+        connectionString: this.url,
+        connectionTimeoutMillis: 5_000,
+        keepAlive: true,
+      })
       const ended = new Promise<void>((resolve) => {
         client.once('error', () => resolve())
         client.once('end', () => resolve())
@@ -85,7 +105,9 @@ export class Database {
         wake()
         await ended
       } catch {
-        await systemClock.sleep(backoffMs({ initialMs: 100, maxMs: 2_000 }, attempt, Math.random()), signal).catch(() => {})
+        await systemClock
+          .sleep(backoffMs({ initialMs: 100, maxMs: 2_000 }, attempt, Math.random()), signal)
+          .catch(() => {})
       }
       client.removeAllListeners('notification')
       client.on('error', () => {})
@@ -99,7 +121,8 @@ export class Database {
 }
 
 const CONTENTION_TRIES = 5
-const isContention = (error: unknown): boolean => ['40001', '40P01'].includes(String((error as { code?: unknown }).code))
+const isContention = (error: unknown): boolean =>
+  ['40001', '40P01'].includes(String((error as { code?: unknown }).code))
 
 /** SQLSTATE classes and socket errors that mean "the database is away for now". */
 const AWAY = /^(?:08|53|57P|25P03)|^E[A-Z]+$|^P1\d{3}$|^P2024$/
@@ -109,9 +132,20 @@ export function storeFault(error: unknown): Fault {
   if (error instanceof Fault) return error
   const code = String((error as { code?: unknown }).code ?? '')
   const message = error instanceof Error ? error.message : String(error)
-  if (isContention(error)) return fault.conflict('store.busy', 'too many changes at the same moment: try again', { cause: error, retryAfterMs: 200 })
-  if (AWAY.test(code) || /timeout exceeded|terminated|ended|ECONN|not queryable|server closed|Can't reach/i.test(message)) {
-    return fault.unavailable('store.unavailable', 'the database does not answer: running containers are not affected; try again shortly', { cause: error, retryAfterMs: 2_000 })
+  if (isContention(error))
+    return fault.conflict('store.busy', 'too many changes at the same moment: try again', {
+      cause: error,
+      retryAfterMs: 200,
+    })
+  if (
+    AWAY.test(code) ||
+    /timeout exceeded|terminated|ended|ECONN|not queryable|server closed|Can't reach/i.test(message)
+  ) {
+    return fault.unavailable(
+      'store.unavailable',
+      'the database does not answer: running containers are not affected; try again shortly',
+      { cause: error, retryAfterMs: 2_000 },
+    )
   }
   return fault.internal('store.failed', `a database statement failed: ${message}`, { cause: error })
 }

@@ -27,14 +27,24 @@ export async function migrate(databaseUrl: string, dir: string, logger: Logger):
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])
     await client.query(TABLE)
-    const applied = await client.query<{ migration_name: string; checksum: string; finished_at: Date | null }>(
-      'SELECT migration_name, checksum, finished_at FROM "_prisma_migrations" WHERE rolled_back_at IS NULL',
-    )
+    const applied = await client.query<{
+      migration_name: string
+      checksum: string
+      finished_at: Date | null
+    }>('SELECT migration_name, checksum, finished_at FROM "_prisma_migrations" WHERE rolled_back_at IS NULL')
     const known = new Map(applied.rows.map((row) => [row.migration_name, row]))
     for (const migration of readMigrations(dir)) {
       const row = known.get(migration.name)
-      if (row && row.finished_at === null) throw fault.failedPrecondition('migrate.failed', `migration ${migration.name} was left unfinished: resolve it with prisma migrate resolve`)
-      if (row && row.checksum !== migration.checksum) throw fault.failedPrecondition('migrate.changed', `migration ${migration.name} was changed after it was applied: restore the file and write a new migration`)
+      if (row && row.finished_at === null)
+        throw fault.failedPrecondition(
+          'migrate.failed',
+          `migration ${migration.name} was left unfinished: resolve it with prisma migrate resolve`,
+        )
+      if (row && row.checksum !== migration.checksum)
+        throw fault.failedPrecondition(
+          'migrate.changed',
+          `migration ${migration.name} was changed after it was applied: restore the file and write a new migration`,
+        )
       if (!row) await apply(client, migration, logger)
     }
   } finally {
@@ -58,11 +68,10 @@ async function apply(client: pg.Client, migration: Migration, logger: Logger): P
   await client.query('BEGIN')
   try {
     await client.query(migration.sql)
-    await client.query('INSERT INTO "_prisma_migrations" (id, checksum, migration_name, finished_at, applied_steps_count) VALUES ($1, $2, $3, now(), 1)', [
-      randomUUID(),
-      migration.checksum,
-      migration.name,
-    ])
+    await client.query(
+      'INSERT INTO "_prisma_migrations" (id, checksum, migration_name, finished_at, applied_steps_count) VALUES ($1, $2, $3, now(), 1)',
+      [randomUUID(), migration.checksum, migration.name],
+    )
     await client.query('COMMIT')
     logger.info({ migration: migration.name }, 'migration applied')
   } catch (cause) {

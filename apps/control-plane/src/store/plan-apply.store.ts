@@ -7,6 +7,9 @@ import { assertLeads } from './leader.store.js'
 import { type Change, recordChanges } from './outbox.store.js'
 
 const HISTORY_PER_SLOT = 5
+const HISTORY_MAX = 1_000
+const ENDED = `state IN ('complete', 'shutdown', 'failed', 'rejected', 'orphaned')`
+const ORPHAN = `"desiredState" = 'shutdown', state = 'orphaned', message = 'its node was lost', "stateSince" = now()`
 
 /** Writes plans: one transaction each, few statements, fenced by the leader's epoch. */
 export class PlanApplyStore {
@@ -18,13 +21,23 @@ export class PlanApplyStore {
       const changes: Change[] = []
       changes.push(...(await createTasks(client, plan)))
       changes.push(...(await updateTasks(client, `"desiredState" = 'shutdown'`, plan.shutdown)))
-      changes.push(...(await updateTasks(client, `"desiredState" = 'shutdown', state = 'orphaned', message = 'its node was lost', "stateSince" = now()`, plan.orphan)))
+      changes.push(...(await updateTasks(client, ORPHAN, plan.orphan, `AND NOT ${ENDED}`)))
       // A task without a node has nobody to report its end.
-      await client.query(`UPDATE task SET state = 'shutdown', "stateSince" = now() WHERE id = ANY($1) AND "nodeId" IS NULL AND state IN ('new', 'pending')`, [plan.shutdown])
+      await client.query(
+        `UPDATE task SET state = 'shutdown', "stateSince" = now() WHERE id = ANY($1) AND "nodeId" IS NULL AND state IN ('new', 'pending')`,
+        [plan.shutdown],
+      )
       for (const verdict of plan.verdicts) changes.push(...(await applyVerdict(client, verdict)))
-      for (const rollback of plan.rollbacks) changes.push(await applyRollback(client, rollback))
-      if (plan.rebalanced.length > 0) await client.query('UPDATE service SET rebalance = false WHERE id = ANY($1)', [plan.rebalanced])
-      if (plan.removeServices.length > 0) await client.query('DELETE FROM service WHERE id = ANY($1) AND removing', [plan.removeServices])
+      // A deployment that a newer one has superseded meanwhile gets no verdict, and then there is nothing to roll back.
+      const judged = new Set(
+        changes.filter((change) => change.noun === 'deployment').map((change) => change.serviceId),
+      )
+      for (const rollback of plan.rollbacks)
+        if (judged.has(rollback.serviceId)) changes.push(await applyRollback(client, rollback))
+      if (plan.rebalanced.length > 0)
+        await client.query('UPDATE service SET rebalance = false WHERE id = ANY($1)', [plan.rebalanced])
+      if (plan.removeServices.length > 0)
+        await client.query('DELETE FROM service WHERE id = ANY($1) AND removing', [plan.removeServices])
       await recordChanges(client, changes)
     })
   }
@@ -46,23 +59,33 @@ export class PlanApplyStore {
     })
   }
 
-  /** Keeps the newest dead tasks of a slot, drops older ones and old outbox rows. */
+  /** Keeps the newest dead tasks of a slot (as many as its restart policy counts, at least five), drops older ones and old outbox rows. */
   async reap(epoch: bigint): Promise<void> {
     await this.database.transaction(async (client) => {
       await assertLeads(client, epoch)
       const { rows } = await client.query<{ id: string; serviceId: string }>(
         `DELETE FROM task WHERE id IN (SELECT id FROM (
-           SELECT id, row_number() OVER (PARTITION BY "serviceId", slot ORDER BY "createdAt" DESC) AS age FROM task
-           WHERE state IN ('complete', 'shutdown', 'failed', 'rejected', 'orphaned') AND "desiredState" <> 'running') dead WHERE age > $1) RETURNING id, "serviceId"`,
-        [HISTORY_PER_SLOT],
+           SELECT t.id, row_number() OVER (PARTITION BY t."serviceId", t.slot ORDER BY t."createdAt" DESC) AS age,
+             least($2::int, greatest($1::int, (s.spec->'restart'->>'maxAttempts')::int + 1)) AS kept
+           FROM task t JOIN service s ON s.id = t."serviceId" WHERE t.${ENDED} AND t."desiredState" <> 'running') dead WHERE age > kept)
+         RETURNING id, "serviceId"`,
+        [HISTORY_PER_SLOT, HISTORY_MAX],
       )
-      await recordChanges(client, rows.map((row): Change => ({ ...taskChange(row), action: 'removed' })))
+      await recordChanges(
+        client,
+        rows.map((row): Change => ({ ...taskChange(row), action: 'removed' })),
+      )
       await client.query(`DELETE FROM outbox WHERE at < now() - interval '1 hour'`)
     })
   }
 }
 
-const taskChange = (row: { id: string; serviceId: string }): Change => ({ noun: 'task', objectId: row.id, serviceId: row.serviceId, action: 'updated' })
+const taskChange = (row: { id: string; serviceId: string }): Change => ({
+  noun: 'task',
+  objectId: row.id,
+  serviceId: row.serviceId,
+  action: 'updated',
+})
 
 async function createTasks(client: pg.PoolClient, plan: OrchestratorPlan): Promise<readonly Change[]> {
   if (plan.create.length === 0) return []
@@ -71,18 +94,36 @@ async function createTasks(client: pg.PoolClient, plan: OrchestratorPlan): Promi
     `INSERT INTO task (id, "serviceId", slot, "releaseId", "releaseNumber", state, "desiredState", "notBefore")
      SELECT id, service, slot, release, number, 'new', 'running', CASE WHEN after > 0 THEN to_timestamp(after / 1000) END
      FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::float8[]) AS t(id, service, slot, release, number, after)`,
-    [rows.map((r) => r.id), rows.map((r) => r.serviceId), rows.map((r) => r.slot), rows.map((r) => r.releaseId), rows.map((r) => r.releaseNumber), rows.map((r) => r.notBeforeMs)],
+    [
+      rows.map((r) => r.id),
+      rows.map((r) => r.serviceId),
+      rows.map((r) => r.slot),
+      rows.map((r) => r.releaseId),
+      rows.map((r) => r.releaseNumber),
+      rows.map((r) => r.notBeforeMs),
+    ],
   )
   return rows.map((row) => ({ noun: 'task', objectId: row.id, serviceId: row.serviceId, action: 'created' }))
 }
 
-async function updateTasks(client: pg.PoolClient, set: string, ids: readonly string[]): Promise<readonly Change[]> {
+async function updateTasks(
+  client: pg.PoolClient,
+  set: string,
+  ids: readonly string[],
+  only = '',
+): Promise<readonly Change[]> {
   if (ids.length === 0) return []
-  const { rows } = await client.query<{ id: string; serviceId: string }>(`UPDATE task SET ${set}, "updatedAt" = now(), version = version + 1 WHERE id = ANY($1) RETURNING id, "serviceId"`, [ids])
+  const { rows } = await client.query<{ id: string; serviceId: string }>(
+    `UPDATE task SET ${set}, "updatedAt" = now(), version = version + 1 WHERE id = ANY($1) ${only} RETURNING id, "serviceId"`,
+    [ids],
+  )
   return rows.map(taskChange)
 }
 
-async function applyVerdict(client: pg.PoolClient, verdict: OrchestratorPlan['verdicts'][number]): Promise<readonly Change[]> {
+async function applyVerdict(
+  client: pg.PoolClient,
+  verdict: OrchestratorPlan['verdicts'][number],
+): Promise<readonly Change[]> {
   const over = verdict.state !== 'paused'
   const { rows } = await client.query<{ id: string; serviceId: string }>(
     `UPDATE deployment SET state = $2, message = $3, "finishedAt" = CASE WHEN $4 THEN now() END, version = version + 1 WHERE id = $1 AND state IN ('rolling', 'paused') RETURNING id, "serviceId"`,
@@ -95,11 +136,20 @@ async function applyVerdict(client: pg.PoolClient, verdict: OrchestratorPlan['ve
 }
 
 /** The service wants its earlier release again; the count the user asked for since stays. */
-async function applyRollback(client: pg.PoolClient, rollback: OrchestratorPlan['rollbacks'][number]): Promise<Change> {
+async function applyRollback(
+  client: pg.PoolClient,
+  rollback: OrchestratorPlan['rollbacks'][number],
+): Promise<Change> {
   await client.query(
     `UPDATE service s SET "releaseId" = r.id, "releaseNumber" = r.number, spec = jsonb_set(r.spec, '{replicas}', s.spec->'replicas'), "specVersion" = s."specVersion" + 1, version = s.version + 1, "updatedAt" = now()
      FROM release r WHERE s.id = $1 AND r.id = $2`,
     [rollback.serviceId, rollback.toReleaseId],
+  )
+  await client.query('DELETE FROM published_port WHERE "serviceId" = $1', [rollback.serviceId])
+  await client.query(
+    `INSERT INTO published_port (port, protocol, "serviceId") SELECT (p->>'publishedPort')::int, p->>'protocol', s.id
+     FROM service s, jsonb_array_elements(s.spec->'ports') p WHERE s.id = $1 ON CONFLICT DO NOTHING`,
+    [rollback.serviceId],
   )
   return { noun: 'service', objectId: rollback.serviceId, serviceId: rollback.serviceId, action: 'updated' }
 }

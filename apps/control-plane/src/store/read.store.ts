@@ -1,5 +1,12 @@
 import { fault } from '@berth/core'
-import { type Deployment, type Node, type Overview, type Service, serviceSpecSchema, type Task } from '@berth/domain'
+import {
+  type Deployment,
+  type Node,
+  type Overview,
+  type Service,
+  serviceSpecSchema,
+  type Task,
+} from '@berth/domain'
 import type { Database } from './database.store.js'
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null
@@ -21,13 +28,18 @@ export class ReadStore {
   constructor(private readonly database: Database) {}
 
   async services(filter: { name?: string; ids?: readonly string[] } = {}): Promise<readonly Service[]> {
-    const rows = await this.database.query<Record<string, unknown> & { id: string; spec: unknown; createdAt: Date; updatedAt: Date }>(
+    const rows = await this.database.query<
+      Record<string, unknown> & { id: string; spec: unknown; createdAt: Date; updatedAt: Date }
+    >(
       `SELECT s.*, r."resolvedImage" FROM service s JOIN release r ON r.id = s."releaseId"
        WHERE NOT s.removing AND ($1::text IS NULL OR s.name = $1) AND ($2::text[] IS NULL OR s.id = ANY($2)) ORDER BY s.name`,
       [filter.name ?? null, filter.ids ?? null],
     )
     const ids = rows.map((row) => row.id)
-    const [tasks, deployments] = await Promise.all([this.tasks({ serviceIds: ids, current: true }), this.latestDeployments(ids)])
+    const [tasks, deployments] = await Promise.all([
+      this.tasks({ serviceIds: ids, current: true }),
+      this.latestDeployments(ids),
+    ])
     return rows.map((row) => {
       const spec = serviceSpecSchema.parse(row.spec)
       const own = tasks.filter((task) => task.serviceId === row.id)
@@ -43,7 +55,9 @@ export class ReadStore {
           desired: spec.replicas,
           running,
           starting: own.length - running,
-          pending: own.filter((task) => task.nodeId === null && task.message !== '').map((task) => ({ taskId: task.id, slot: task.slot, reason: task.message })),
+          pending: own
+            .filter((task) => task.nodeId === null && task.message !== '')
+            .map((task) => ({ taskId: task.id, slot: task.slot, reason: task.message })),
         },
         deployment: deployments.find((deployment) => deployment.serviceId === row.id) ?? null,
         createdAt: row.createdAt.toISOString(),
@@ -55,16 +69,37 @@ export class ReadStore {
   /** @throws service.not_found */
   async service(name: string): Promise<Service> {
     const [service] = await this.services({ name })
-    if (!service) throw fault.notFound('service.not_found', `service ${name} does not exist`, { params: { service: name } })
+    if (!service)
+      throw fault.notFound('service.not_found', `service ${name} does not exist`, {
+        params: { service: name },
+      })
     return service
   }
 
-  async tasks(filter: { serviceIds?: readonly string[]; service?: string; node?: string; state?: string; current?: boolean; ids?: readonly string[]; limit?: number; after?: string }): Promise<readonly Task[]> {
+  async tasks(filter: {
+    serviceIds?: readonly string[]
+    service?: string
+    node?: string
+    state?: string
+    current?: boolean
+    ids?: readonly string[]
+    limit?: number
+    after?: string
+  }): Promise<readonly Task[]> {
     const rows = await this.database.query<TaskRow>(
       `${TASKS} WHERE ($1::text[] IS NULL OR t."serviceId" = ANY($1)) AND ($2::text IS NULL OR s.name = $2) AND ($3::text IS NULL OR n.name = $3 OR n.id = $3)
        AND ($4::text IS NULL OR t.state = $4) AND (NOT $5 OR t."desiredState" = 'running') AND ($6::text[] IS NULL OR t.id = ANY($6)) AND ($7::text IS NULL OR t.id > $7)
        ORDER BY t.id LIMIT $8`,
-      [filter.serviceIds ?? null, filter.service ?? null, filter.node ?? null, filter.state ?? null, filter.current ?? false, filter.ids ?? null, filter.after ?? null, filter.limit ?? 20_000],
+      [
+        filter.serviceIds ?? null,
+        filter.service ?? null,
+        filter.node ?? null,
+        filter.state ?? null,
+        filter.current ?? false,
+        filter.ids ?? null,
+        filter.after ?? null,
+        filter.limit ?? 20_000,
+      ],
     )
     return rows.map(taskOf)
   }
@@ -78,22 +113,35 @@ export class ReadStore {
 
   private latestDeployments(serviceIds: readonly string[]): Promise<readonly Deployment[]> {
     return this.database
-      .query<DeploymentRow>(`${DEPLOYMENTS} WHERE d."serviceId" = ANY($1) AND d."releaseNumber" = (SELECT max("releaseNumber") FROM deployment WHERE "serviceId" = d."serviceId")`, [serviceIds])
+      .query<DeploymentRow>(
+        `${DEPLOYMENTS} WHERE d."serviceId" = ANY($1) AND d."releaseNumber" = (SELECT max("releaseNumber") FROM deployment WHERE "serviceId" = d."serviceId")`,
+        [serviceIds],
+      )
       .then((rows) => rows.map(deploymentOf))
   }
 
-  async deployments(filter: { service?: string; id?: string; ids?: readonly string[]; limit?: number }): Promise<readonly Deployment[]> {
-    const rows = await this.database.query<DeploymentRow>(`${DEPLOYMENTS} WHERE ($1::text IS NULL OR s.name = $1) AND ($2::text IS NULL OR d.id = $2) AND ($4::text[] IS NULL OR d.id = ANY($4)) ORDER BY d."createdAt" DESC LIMIT $3`, [
-      filter.service ?? null,
-      filter.id ?? null,
-      filter.limit ?? 100,
-      filter.ids ?? null,
-    ])
+  async deployments(filter: {
+    service?: string
+    id?: string
+    ids?: readonly string[]
+    limit?: number
+  }): Promise<readonly Deployment[]> {
+    const rows = await this.database.query<DeploymentRow>(
+      `${DEPLOYMENTS} WHERE ($1::text IS NULL OR s.name = $1) AND ($2::text IS NULL OR d.id = $2) AND ($4::text[] IS NULL OR d.id = ANY($4)) ORDER BY d."createdAt" DESC LIMIT $3`,
+      [filter.service ?? null, filter.id ?? null, filter.limit ?? 100, filter.ids ?? null],
+    )
     return rows.map(deploymentOf)
   }
 
   async nodes(filter: { key?: string; ids?: readonly string[] } = {}): Promise<readonly Node[]> {
-    const rows = await this.database.query<Record<string, unknown> & { id: string; lastHeartbeatAt: Date | null; labels: object; agentLabels: object }>(
+    const rows = await this.database.query<
+      Record<string, unknown> & {
+        id: string
+        lastHeartbeatAt: Date | null
+        labels: object
+        agentLabels: object
+      }
+    >(
       `SELECT n.*, count(t.id)::int AS "taskCount",
          coalesce(sum((s.spec->'task'->'reservations'->>'cpuNanos')::bigint), 0)::float8 AS "reservedCpuNanos",
          coalesce(sum((s.spec->'task'->'reservations'->>'memoryBytes')::bigint), 0)::float8 AS "reservedMemoryBytes"
@@ -112,14 +160,32 @@ export class ReadStore {
   }
 
   async overview(): Promise<Overview> {
-    const [services, nodes, deployments] = await Promise.all([this.services(), this.nodes(), this.deployments({ limit: 10 })])
-    const sum = (pick: (node: Node) => number) => nodes.filter((node) => node.state === 'ready').reduce((total, node) => total + pick(node), 0)
+    const [services, nodes, deployments] = await Promise.all([
+      this.services(),
+      this.nodes(),
+      this.deployments({ limit: 10 }),
+    ])
+    const sum = (pick: (node: Node) => number) =>
+      nodes.filter((node) => node.state === 'ready').reduce((total, node) => total + pick(node), 0)
     return {
-      nodes: { ready: nodes.filter((node) => node.state === 'ready').length, down: nodes.filter((node) => node.state === 'down').length, total: nodes.length },
-      services: { total: services.length, healthy: services.filter((service) => service.status.running >= service.status.desired).length },
-      tasks: { running: services.reduce((total, service) => total + service.status.running, 0), desired: services.reduce((total, service) => total + service.status.desired, 0) },
+      nodes: {
+        ready: nodes.filter((node) => node.state === 'ready').length,
+        down: nodes.filter((node) => node.state === 'down').length,
+        total: nodes.length,
+      },
+      services: {
+        total: services.length,
+        healthy: services.filter((service) => service.status.running >= service.status.desired).length,
+      },
+      tasks: {
+        running: services.reduce((total, service) => total + service.status.running, 0),
+        desired: services.reduce((total, service) => total + service.status.desired, 0),
+      },
       cpu: { reservedNanos: sum((node) => node.reservedCpuNanos), totalNanos: sum((node) => node.cpuNanos) },
-      memory: { reservedBytes: sum((node) => node.reservedMemoryBytes), totalBytes: sum((node) => node.memoryBytes) },
+      memory: {
+        reservedBytes: sum((node) => node.reservedMemoryBytes),
+        totalBytes: sum((node) => node.memoryBytes),
+      },
       attention: attention(services, nodes),
       recentDeployments: [...deployments],
     }
@@ -129,21 +195,37 @@ export class ReadStore {
 /** What needs a person, worst first. Pure. */
 export function attention(services: readonly Service[], nodes: readonly Node[]): Overview['attention'] {
   const failed = services
-    .filter((service) => service.deployment && ['failed', 'rolled_back', 'paused'].includes(service.deployment.state))
+    .filter(
+      (service) =>
+        service.deployment && ['failed', 'rolled_back', 'paused'].includes(service.deployment.state),
+    )
     .map((service) => ({
       code: `deployment.${service.deployment?.state}`,
-      params: { service: service.name, release: service.deployment?.releaseNumber ?? 0, reason: service.deployment?.message ?? '' },
+      params: {
+        service: service.name,
+        release: service.deployment?.releaseNumber ?? 0,
+        reason: service.deployment?.message ?? '',
+      },
       message: `${service.name} release ${service.deployment?.releaseNumber}: ${service.deployment?.state} — ${service.deployment?.message}`,
       href: `/services/${service.name}`,
     }))
   const down = nodes
     .filter((node) => node.state === 'down')
-    .map((node) => ({ code: 'node.down', params: { node: node.name, since: node.lastHeartbeatAt ?? '' }, message: `node ${node.name} is down since ${node.lastHeartbeatAt}`, href: '/nodes' }))
+    .map((node) => ({
+      code: 'node.down',
+      params: { node: node.name, since: node.lastHeartbeatAt ?? '' },
+      message: `node ${node.name} is down since ${node.lastHeartbeatAt}`,
+      href: '/nodes',
+    }))
   const pending = services
     .filter((service) => service.status.pending.length > 0)
     .map((service) => ({
       code: 'service.pending',
-      params: { service: service.name, count: service.status.pending.length, reason: service.status.pending[0]?.reason ?? '' },
+      params: {
+        service: service.name,
+        count: service.status.pending.length,
+        reason: service.status.pending[0]?.reason ?? '',
+      },
       message: `${service.status.pending.length} tasks of ${service.name} wait: ${service.status.pending[0]?.reason}`,
       href: `/services/${service.name}`,
     }))
@@ -188,7 +270,14 @@ function deploymentOf(row: DeploymentRow): Deployment {
   }
 }
 
-function nodeOf(row: Record<string, unknown> & { id: string; lastHeartbeatAt: Date | null; labels: object; agentLabels: object }): Node {
+function nodeOf(
+  row: Record<string, unknown> & {
+    id: string
+    lastHeartbeatAt: Date | null
+    labels: object
+    agentLabels: object
+  },
+): Node {
   const text = (key: string) => String(row[key] ?? '')
   return {
     id: row.id,

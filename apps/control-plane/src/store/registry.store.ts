@@ -41,22 +41,47 @@ export class RegistryStore {
   async manifest(repository: string, reference: string): Promise<StoredManifest | undefined> {
     const digest = await this.resolve(repository, reference)
     if (!digest) return undefined
-    const [row] = await this.database.query<{ mediaType: string; body: Buffer }>('SELECT "mediaType", body FROM registry_manifest WHERE repository = $1 AND digest = $2', [repository, digest])
+    const [row] = await this.database.query<{ mediaType: string; body: Buffer }>(
+      'SELECT "mediaType", body FROM registry_manifest WHERE repository = $1 AND digest = $2',
+      [repository, digest],
+    )
     return row ? { digest, ...row } : undefined
   }
 
   /** Stores a manifest whose blobs are all there. @throws registry.blob_unknown, registry.digest_invalid */
-  async putManifest(repository: string, reference: string, mediaType: string, body: Buffer, needs: { blobs: readonly string[]; manifests: readonly string[] }): Promise<string> {
+  async putManifest(
+    repository: string,
+    reference: string,
+    mediaType: string,
+    body: Buffer,
+    needs: { blobs: readonly string[]; manifests: readonly string[] },
+  ): Promise<string> {
     const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`
-    if (DIGEST.test(reference) && reference !== digest) throw fault.invalidArgument('registry.digest_invalid', `the manifest is ${digest}, not ${reference}`)
+    if (DIGEST.test(reference) && reference !== digest)
+      throw fault.invalidArgument('registry.digest_invalid', `the manifest is ${digest}, not ${reference}`)
     await this.database.transaction(async (client) => {
-      await client.query('INSERT INTO registry_repository (name) VALUES ($1) ON CONFLICT DO NOTHING', [repository])
-      const blobs = await client.query<{ digest: string }>('SELECT digest FROM registry_repository_blob WHERE repository = $1 AND digest = ANY($2)', [repository, needs.blobs])
-      const manifests = await client.query<{ digest: string }>('SELECT digest FROM registry_manifest WHERE repository = $1 AND digest = ANY($2)', [repository, needs.manifests])
+      await client.query('INSERT INTO registry_repository (name) VALUES ($1) ON CONFLICT DO NOTHING', [
+        repository,
+      ])
+      const blobs = await client.query<{ digest: string }>(
+        'SELECT digest FROM registry_repository_blob WHERE repository = $1 AND digest = ANY($2)',
+        [repository, needs.blobs],
+      )
+      const manifests = await client.query<{ digest: string }>(
+        'SELECT digest FROM registry_manifest WHERE repository = $1 AND digest = ANY($2)',
+        [repository, needs.manifests],
+      )
       const present = new Set([...blobs.rows, ...manifests.rows].map((row) => row.digest))
       const missing = [...needs.blobs, ...needs.manifests].find((need) => !present.has(need))
-      if (missing) throw fault.failedPrecondition('registry.blob_unknown', `repository ${repository} has no ${missing}: push it before the manifest`)
-      await client.query('INSERT INTO registry_manifest (repository, digest, "mediaType", "sizeBytes", body) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING', [repository, digest, mediaType, body.length, body])
+      if (missing)
+        throw fault.failedPrecondition(
+          'registry.blob_unknown',
+          `repository ${repository} has no ${missing}: push it before the manifest`,
+        )
+      await client.query(
+        'INSERT INTO registry_manifest (repository, digest, "mediaType", "sizeBytes", body) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
+        [repository, digest, mediaType, body.length, body],
+      )
       if (DIGEST.test(reference)) return
       await client.query(
         'INSERT INTO registry_tag (repository, tag, digest) VALUES ($1, $2, $3) ON CONFLICT (repository, tag) DO UPDATE SET digest = excluded.digest, "updatedAt" = now()',
@@ -68,25 +93,55 @@ export class RegistryStore {
 
   /** True when something was there. A digest takes its tags with it. */
   async deleteManifest(repository: string, reference: string): Promise<boolean> {
-    if (!DIGEST.test(reference)) return (await this.database.query('DELETE FROM registry_tag WHERE repository = $1 AND tag = $2 RETURNING tag', [repository, reference])).length > 0
-    await this.database.query('DELETE FROM registry_tag WHERE repository = $1 AND digest = $2', [repository, reference])
-    return (await this.database.query('DELETE FROM registry_manifest WHERE repository = $1 AND digest = $2 RETURNING digest', [repository, reference])).length > 0
+    if (!DIGEST.test(reference))
+      return (
+        (
+          await this.database.query(
+            'DELETE FROM registry_tag WHERE repository = $1 AND tag = $2 RETURNING tag',
+            [repository, reference],
+          )
+        ).length > 0
+      )
+    await this.database.query('DELETE FROM registry_tag WHERE repository = $1 AND digest = $2', [
+      repository,
+      reference,
+    ])
+    return (
+      (
+        await this.database.query(
+          'DELETE FROM registry_manifest WHERE repository = $1 AND digest = $2 RETURNING digest',
+          [repository, reference],
+        )
+      ).length > 0
+    )
   }
 
   async tags(repository: string): Promise<readonly string[] | undefined> {
     const known = await this.database.query('SELECT 1 FROM registry_repository WHERE name = $1', [repository])
     if (known.length === 0) return undefined
-    return (await this.database.query<{ tag: string }>('SELECT tag FROM registry_tag WHERE repository = $1 ORDER BY tag', [repository])).map((row) => row.tag)
+    return (
+      await this.database.query<{ tag: string }>(
+        'SELECT tag FROM registry_tag WHERE repository = $1 ORDER BY tag',
+        [repository],
+      )
+    ).map((row) => row.tag)
   }
 
   async repositories(): Promise<readonly string[]> {
-    return (await this.database.query<{ name: string }>('SELECT name FROM registry_repository ORDER BY name')).map((row) => row.name)
+    return (
+      await this.database.query<{ name: string }>('SELECT name FROM registry_repository ORDER BY name')
+    ).map((row) => row.name)
   }
 
   async hasBlob(repository: string, digest: string): Promise<number | undefined> {
     if (!DIGEST.test(digest)) return undefined
-    const rows = await this.database.query('SELECT 1 FROM registry_repository_blob WHERE repository = $1 AND digest = $2', [repository, digest])
-    return rows.length > 0 && existsSync(this.blobPath(digest)) ? statSync(this.blobPath(digest)).size : undefined
+    const rows = await this.database.query(
+      'SELECT 1 FROM registry_repository_blob WHERE repository = $1 AND digest = $2',
+      [repository, digest],
+    )
+    return rows.length > 0 && existsSync(this.blobPath(digest))
+      ? statSync(this.blobPath(digest)).size
+      : undefined
   }
 
   readBlob(digest: string, range?: { start: number; end: number }): Readable {
@@ -102,8 +157,13 @@ export class RegistryStore {
   }
 
   private async link(repository: string, digest: string, sizeBytes: number): Promise<void> {
-    await this.database.query('INSERT INTO registry_repository (name) VALUES ($1) ON CONFLICT DO NOTHING', [repository])
-    await this.database.query('INSERT INTO registry_repository_blob (repository, digest, "sizeBytes") VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [repository, digest, sizeBytes])
+    await this.database.query('INSERT INTO registry_repository (name) VALUES ($1) ON CONFLICT DO NOTHING', [
+      repository,
+    ])
+    await this.database.query(
+      'INSERT INTO registry_repository_blob (repository, digest, "sizeBytes") VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+      [repository, digest, sizeBytes],
+    )
   }
 
   async beginUpload(): Promise<string> {
@@ -153,7 +213,9 @@ export class RegistryStore {
 
   /** Drops uploads nobody has touched for a day and gives how many. */
   purgeUploads(nowMs: number): number {
-    const stale = readdirSync(this.uploads).filter((id) => statSync(join(this.uploads, id)).mtimeMs < nowMs - UPLOAD_LIFE_MS)
+    const stale = readdirSync(this.uploads).filter(
+      (id) => statSync(join(this.uploads, id)).mtimeMs < nowMs - UPLOAD_LIFE_MS,
+    )
     for (const id of stale) this.cancelUpload(id)
     return stale.length
   }

@@ -8,14 +8,19 @@ const SERVICES = `SELECT s.id, s.name, s.spec, s."releaseId", s."releaseNumber",
 const TASKS = `SELECT id, "serviceId", slot, "releaseId", "releaseNumber", "nodeId", state, "desiredState", message, code,
     coalesce(extract(epoch FROM "notBefore") * 1000, 0)::float8 AS "notBeforeMs", (extract(epoch FROM "stateSince") * 1000)::float8 AS "stateSinceMs",
     (extract(epoch FROM "createdAt") * 1000)::float8 AS "createdAtMs" FROM task`
-const NODES = 'SELECT id, name, state, availability, "cpuNanos"::float8, "memoryBytes"::float8, "agentLabels" || labels AS labels FROM node'
+const NODES =
+  'SELECT id, name, state, availability, "cpuNanos"::float8, "memoryBytes"::float8, "agentLabels" || labels AS labels FROM node'
 
 /** Loads the whole view in three statements. */
 export class ViewStore {
   constructor(private readonly database: Database) {}
 
   async load(): Promise<ClusterView> {
-    const [services, tasks, nodes] = await Promise.all([this.database.query(SERVICES), this.database.query<TaskView & Record<string, unknown>>(TASKS), this.database.query<NodeView & Record<string, unknown>>(NODES)])
+    const [services, tasks, nodes] = await Promise.all([
+      this.database.query(SERVICES),
+      this.database.query<TaskView & Record<string, unknown>>(TASKS),
+      this.database.query<NodeView & Record<string, unknown>>(NODES),
+    ])
     return { services: services.map(serviceView), tasks, nodes }
   }
 }
