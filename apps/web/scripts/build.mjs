@@ -5,7 +5,11 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const result = spawnSync('next', ['build'], { cwd: root, stdio: 'inherit', env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' } })
+const result = spawnSync('next', ['build'], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
+})
 if (result.status !== 0) process.exit(result.status ?? 1)
 const server = join(root, '.next', 'standalone', 'apps', 'web')
 rmSync(join(server, '.next', 'static'), { recursive: true, force: true })

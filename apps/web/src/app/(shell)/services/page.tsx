@@ -1,0 +1,5 @@
+import { ServiceList } from '../../../features/services/service-list'
+
+export default function ServicesPage() {
+  return <ServiceList />
+}
