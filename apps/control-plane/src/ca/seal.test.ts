@@ -34,6 +34,14 @@ test('another key, one changed bit anywhere, or a missing end is refused', () =>
     expect(() => unseal(KEY, sealed.subarray(0, length)), `${length} bytes`).toThrow(wrong)
 })
 
+test('a shortened proof is refused even when nothing but the proof is there', () => {
+  const sealed = seal(KEY, NONCE, Buffer.alloc(0))
+  for (let length = 0; length < sealed.length; length++)
+    expect(() => unseal(KEY, sealed.subarray(0, length)), `${length} bytes`).toThrow(
+      expect.objectContaining({ code: 'secret.wrong_key' }),
+    )
+})
+
 test('a key of the wrong length is refused as well', () => {
   const sealed = seal(KEY, NONCE, Buffer.from('x'))
   expect(() => unseal(Buffer.alloc(31), sealed)).toThrow(

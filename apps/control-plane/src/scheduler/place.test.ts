@@ -62,6 +62,17 @@ describe('where', () => {
     expect(planPlacement(view, NOW).placed).toEqual([{ taskId: tasks[2]?.id, nodeId: 'a' }])
   })
 
+  test('the spread of the service comes before how full a node is with others', () => {
+    const others = [1, 2, 3].map((slot) => aTask({ serviceId: 'api', nodeId: 'b', slot }))
+    const task = waiting({ slot: 2 })
+    const view = {
+      services: [aService(), aService({ id: 'api' })],
+      tasks: [aTask({ nodeId: 'a' }), ...others, task],
+      nodes: [aNode('a'), aNode('b')],
+    }
+    expect(planPlacement(view, NOW).placed).toEqual([{ taskId: task.id, nodeId: 'b' }])
+  })
+
   test('between equals for the service, the node with fewer tasks of others', () => {
     const tasks = [aTask({ serviceId: 'api', nodeId: 'a' }), waiting()]
     const view = { services: [aService(), aService({ id: 'api' })], tasks, nodes: [aNode('a'), aNode('b')] }

@@ -155,6 +155,18 @@ describe('the verdict', () => {
     expect(cluster.verdicts).toEqual(['succeeded'])
   })
 
+  test('a failure of the same release from before the deployment does not count', () => {
+    const cluster = running(1)
+    const [task] = cluster.running('web')
+    cluster.task(task?.id ?? '', { state: 'failed' })
+    cluster.nowMs += 10_000
+    const service = cluster.services.get('web')
+    const deployment = { id: 'd', state: 'rolling', previousReleaseId: null, createdAtMs: cluster.nowMs }
+    if (service) cluster.services.set('web', { ...service, deployment })
+    cluster.until('a verdict', () => cluster.verdicts.length > 0)
+    expect(cluster.verdicts).toEqual(['succeeded'])
+  })
+
   test('comes for a service of no replicas too', () => {
     const cluster = running(0)
     cluster.update('web')
