@@ -20,7 +20,7 @@ import { chainIds, type Layer, type LayerStore } from '../layers/layers.store.js
 import { describeImage } from '../registry/pull.client.js'
 import { applyConfig, configJson, EMPTY_CONFIG } from './apply-config.js'
 import { BuildContext } from './context.store.js'
-import { type LayerEntry, planCopy } from './copy-plan.js'
+import { copyTarget, type LayerEntry, planCopy } from './copy-plan.js'
 import { type Instruction, parseDockerfile } from './parser/instructions.js'
 
 interface BuildDeps {
@@ -79,15 +79,21 @@ async function step(
   }
   if (instruction.kind === 'copy') {
     const selected = instruction.sources.flatMap((source) => context.select(source))
-    return addLayer(deps, next, planCopy({ ...instruction, selected, workdir: draft.config.workdir || '/' }))
+    const workdir = draft.config.workdir || '/'
+    const target = copyTarget({ ...instruction, workdir })
+    const isTargetDirectory = deps.layers.hasDirectory(layersBelow(deps, draft), target)
+    return addLayer(deps, next, planCopy({ ...instruction, selected, workdir, isTargetDirectory }))
   }
   if (instruction.kind === 'workdir') return makeWorkdir(deps, next)
   return next
 }
 
+const layersBelow = (deps: BuildDeps, draft: Draft): readonly Layer[] =>
+  chainIds(draft.diffIds).flatMap((chainId) => deps.layers.find(chainId) ?? [])
+
 /** WORKDIR makes what is missing and leaves what is there as it is. */
 async function makeWorkdir(deps: BuildDeps, draft: Draft): Promise<Draft> {
-  const below = chainIds(draft.diffIds).flatMap((chainId) => deps.layers.find(chainId) ?? [])
+  const below = layersBelow(deps, draft)
   const missing = directories(draft.config.workdir).filter(
     (entry) => !deps.layers.hasDirectory(below, entry.path),
   )

@@ -22,8 +22,9 @@ export class BuildContext {
     this.ignored = readIgnore(this.root)
   }
 
+  /** A file's text; a symlink may stand for it as long as it stays inside. @throws build.source_missing, build.source_outside */
   readText(path: string): string {
-    return readFileSync(this.inside(path), 'utf8')
+    return readFileSync(this.realInside(path, this.inside(path)), 'utf8')
   }
 
   /** Everything a COPY source names: globs are expanded; a directory comes with all that is below it. @throws build.source_missing */
@@ -77,17 +78,22 @@ export class BuildContext {
   /** The host path, once the real path of its directory is known to lie inside (GO-2022-1107). */
   private inside(path: string): string {
     const host = join(this.root, path)
+    this.realInside(path, path === '' ? host : join(host, '..'))
+    if (!lstatSync(host, { throwIfNoEntry: false })) throw missing(path)
+    return host
+  }
+
+  private realInside(path: string, host: string): string {
     let real: string
     try {
-      real = realpathSync(path === '' ? host : join(host, '..'))
+      real = realpathSync(host)
     } catch {
       throw missing(path)
     }
     const offset = relative(this.root, real)
     if (offset === '..' || offset.startsWith(`..${sep}`))
       throw fault.permissionDenied('build.source_outside', `${path} leads out of the build context`)
-    if (!lstatSync(host, { throwIfNoEntry: false })) throw missing(path)
-    return host
+    return real
   }
 }
 

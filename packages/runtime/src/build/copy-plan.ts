@@ -26,14 +26,24 @@ export interface CopyRequest {
   readonly selected: readonly { readonly base: Source; readonly entries: readonly Source[] }[]
   readonly target: string
   readonly workdir: string
+  /** Whether the image has a directory there already: then files go into it. */
+  readonly isTargetDirectory: boolean
   readonly chown: Owner | undefined
   readonly chmod: number | undefined
 }
 
+/** Where a COPY leads, without leading slash. */
+export const copyTarget = ({ workdir, target }: Pick<CopyRequest, 'workdir' | 'target'>): string =>
+  posix.resolve('/', workdir, target).slice(1)
+
 /** docker's rules: a directory's content is copied, not itself; a target with a final slash, or several sources, is a directory. */
 export function planCopy(request: CopyRequest): readonly LayerEntry[] {
-  const isDirectory = request.target.endsWith('/') || request.target === '.' || request.selected.length > 1
-  const target = posix.resolve('/', request.workdir, request.target).slice(1)
+  const isDirectory =
+    request.isTargetDirectory ||
+    request.target.endsWith('/') ||
+    request.target === '.' ||
+    request.selected.length > 1
+  const target = copyTarget(request)
   const owner = request.chown ?? { uid: 0, gid: 0 }
   const mode = (source: Source) =>
     request.chmod !== undefined && source.type !== 'symlink' ? request.chmod : source.mode

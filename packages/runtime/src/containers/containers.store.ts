@@ -2,6 +2,7 @@ import { type ContainerId, type Digest, fault } from '@berth/core'
 import type { ContainerExit, ContainerInfo, ContainerSpec, ContainerState, PortMapping } from '../api.js'
 import type { Metadata } from '../metadata.store.js'
 import { nextAddress, type Subnet } from '../networks/ipam.js'
+import { mayBecome } from './lifecycle.js'
 
 /** All that is remembered of a container; the process is named by pid and start time, valid for one boot of the host. */
 export interface ContainerRow {
@@ -47,8 +48,15 @@ export class ContainerStore {
       .run(row.id, row.spec.name, row.state, JSON.stringify(row))
   }
 
+  /** @throws container.transition_invalid when the state may not follow the one before: a mistake of ours */
   update(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
-    const row = { ...this.get(id), ...change }
+    const before = this.get(id)
+    const row = { ...before, ...change }
+    if (row.state !== before.state && !mayBecome(before.state, row.state))
+      throw fault.internal(
+        'container.transition_invalid',
+        `container ${id.slice(0, 12)} cannot become ${row.state} while it is ${before.state}`,
+      )
     this.metadata.db
       .prepare('UPDATE container SET state = ?, record = ? WHERE id = ?')
       .run(row.state, JSON.stringify(row), id)

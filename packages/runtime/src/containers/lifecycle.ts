@@ -4,11 +4,12 @@ import type { ContainerSpec, ContainerState } from '../api.js'
 /**
  *   creating → created → running → exited → (running …)
  *       └──────────┴────────────────┴──────→ removing → gone
+ * and from running back to created when a start that had come so far is undone.
  */
 const MOVES: Readonly<Record<ContainerState, readonly ContainerState[]>> = {
   creating: ['created', 'removing'],
   created: ['running', 'exited', 'removing'],
-  running: ['exited', 'removing'],
+  running: ['exited', 'removing', 'created'],
   exited: ['running', 'removing', 'exited'],
   removing: ['removing'],
 }

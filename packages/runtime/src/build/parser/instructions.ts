@@ -61,6 +61,10 @@ class Scope {
   expand(text: string): string {
     return expand(text, this.values)
   }
+
+  words(text: string): readonly string[] {
+    return words(text, this.values)
+  }
 }
 
 function parseInstruction(line: Line, scope: Scope): readonly Instruction[] {
@@ -68,10 +72,10 @@ function parseInstruction(line: Line, scope: Scope): readonly Instruction[] {
   if (rest === '') throw syntax(number, `${keyword} needs an argument`)
   switch (keyword) {
     case 'ARG':
-      for (const word of words(rest))
+      for (const word of scope.words(rest))
         scope.declare(
           word.split('=')[0] ?? '',
-          word.includes('=') ? scope.expand(word.slice(word.indexOf('=') + 1)) : undefined,
+          word.includes('=') ? word.slice(word.indexOf('=') + 1) : undefined,
         )
       return []
     case 'FROM':
@@ -81,13 +85,13 @@ function parseInstruction(line: Line, scope: Scope): readonly Instruction[] {
     case 'ENV':
       return [parseEnv(line, scope)]
     case 'LABEL':
-      return [{ kind: 'label', pairs: pairs(line, scope.expand(rest)) }]
+      return [{ kind: 'label', pairs: pairs(line, scope.words(rest)) }]
     case 'WORKDIR':
-      return [{ kind: 'workdir', path: scope.expand(words(rest).join(' ')) }]
+      return [{ kind: 'workdir', path: scope.words(rest).join(' ') }]
     case 'USER':
       return [{ kind: 'user', user: scope.expand(rest) }]
     case 'EXPOSE':
-      return [{ kind: 'expose', ports: words(scope.expand(rest)).map((word) => exposedPort(number, word)) }]
+      return [{ kind: 'expose', ports: scope.words(rest).map((word) => exposedPort(number, word)) }]
     case 'STOPSIGNAL':
       return [{ kind: 'stopsignal', signal: scope.expand(rest) }]
     case 'ENTRYPOINT':
@@ -112,9 +116,7 @@ function unsupported({ keyword, number }: Line) {
 }
 
 function parseFrom(line: Line, scope: Scope): Instruction {
-  const [image = '', as, name] = words(scope.expand(line.rest)).filter(
-    (word) => !word.startsWith('--platform='),
-  )
+  const [image = '', as, name] = scope.words(line.rest).filter((word) => !word.startsWith('--platform='))
   if (as !== undefined && (as.toUpperCase() !== 'AS' || !name))
     throw syntax(line.number, 'FROM takes an image and optionally AS and a name')
   if (image === '') throw syntax(line.number, 'FROM needs an image: a variable in it is empty')
@@ -138,7 +140,7 @@ function parseCopy(line: Line, scope: Scope): Instruction {
       'build.unsupported',
       `Dockerfile:${line.number}: COPY --${stray} is not supported yet`,
     )
-  const paths = (jsonForm(rest) ?? words(rest)).map((path) => scope.expand(path))
+  const paths = jsonForm(rest)?.map((path) => scope.expand(path)) ?? scope.words(rest)
   const target = paths.at(-1)
   if (paths.length < 2 || target === undefined)
     throw syntax(line.number, 'COPY needs at least one source and a target')
@@ -171,13 +173,13 @@ function parseEnv(line: Line, scope: Scope): Instruction {
   const found =
     legacy && !line.rest.split(/\s/)[0]?.includes('=')
       ? [[legacy[1] ?? '', scope.expand(legacy[2] ?? '')] as const]
-      : pairs(line, scope.expand(line.rest))
+      : pairs(line, scope.words(line.rest))
   for (const [name, value] of found) scope.set(name, value)
   return { kind: 'env', pairs: found }
 }
 
-function pairs(line: Line, text: string): readonly (readonly [string, string])[] {
-  return words(text).map((word) => {
+function pairs(line: Line, found: readonly string[]): readonly (readonly [string, string])[] {
+  return found.map((word) => {
     const equals = word.indexOf('=')
     if (equals < 1)
       throw syntax(line.number, `${line.keyword} takes KEY=value pairs, not ${JSON.stringify(word)}`)

@@ -42,22 +42,28 @@ function parseLine(number: number, text: string): Line {
   return { number, keyword: (match[1] ?? '').toUpperCase(), rest: (match[2] ?? '').trim() }
 }
 
-/** Words as a shell splits them: quotes group, and are taken off. */
-export function words(text: string): readonly string[] {
+/**
+ * Words as a shell splits them: quotes group, and are taken off. With variables they are expanded, except in single quotes; what they bring is
+ * never split again.
+ */
+export function words(text: string, variables?: ReadonlyMap<string, string>): readonly string[] {
   const found: string[] = []
   let current: string | undefined
   let quote = ''
   for (let i = 0; i < text.length; i++) {
     const char = text[i] ?? ''
-    if (quote !== '') {
+    const variable = variables && char === '$' && quote !== "'" ? variableAt(text, i, variables) : undefined
+    if (variable) {
+      current = (current ?? '') + variable.value
+      i += variable.length - 1
+    } else if (char === '\\' && quote !== "'" && i + 1 < text.length) current = (current ?? '') + text[++i]
+    else if (quote !== '') {
       if (char === quote) quote = ''
-      else if (char === '\\' && quote === '"' && i + 1 < text.length) current = (current ?? '') + text[++i]
       else current = (current ?? '') + char
     } else if (char === '"' || char === "'") {
       quote = char
       current ??= ''
-    } else if (char === '\\' && i + 1 < text.length) current = (current ?? '') + text[++i]
-    else if (/\s/.test(char)) {
+    } else if (/\s/.test(char)) {
       if (current !== undefined) found.push(current)
       current = undefined
     } else current = (current ?? '') + char
@@ -77,15 +83,33 @@ export function jsonForm(text: string): readonly string[] | undefined {
   }
 }
 
-const VARIABLE = /\\\$|\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])([^}]*))?\})/g
+const VARIABLE = /\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])([^}]*))?\})/y
 
-/** `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}`. */
+function variableAt(
+  text: string,
+  at: number,
+  variables: ReadonlyMap<string, string>,
+): { readonly value: string; readonly length: number } | undefined {
+  VARIABLE.lastIndex = at
+  const match = VARIABLE.exec(text)
+  if (!match) return undefined
+  const [all, plain, braced, operator, word = ''] = match
+  const value = variables.get(plain ?? braced ?? '') ?? ''
+  const isSet = value !== ''
+  return {
+    value: operator === '-' && !isSet ? word : operator === '+' && isSet ? word : value,
+    length: all.length,
+  }
+}
+
+/** `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:+other}` anywhere in the text; `\$` is a dollar sign. */
 export function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replace(VARIABLE, (all, plain?: string, braced?: string, operator?: string, word?: string) => {
-    if (all === '\\$') return '$'
-    const value = variables.get(plain ?? braced ?? '')
-    if (operator === '-') return value ? value : (word ?? '')
-    if (operator === '+') return value ? (word ?? '') : ''
-    return value ?? ''
-  })
+  let result = ''
+  for (let i = 0; i < text.length; ) {
+    const variable = text[i] === '$' ? variableAt(text, i, variables) : undefined
+    const isEscaped = text.startsWith('\\$', i)
+    result += variable ? variable.value : isEscaped ? '$' : text[i]
+    i += variable ? variable.length : isEscaped ? 2 : 1
+  }
+  return result
 }
