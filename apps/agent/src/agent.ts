@@ -27,9 +27,18 @@ export interface RunningAgent {
  * One host's agent: opens the runtime (which adopts running containers), makes tasks follow the last assignments it was told, and keeps a
  * session with the control plane. It works without one for as long as that takes. @throws runtime.locked, join.*, host.*
  */
-export async function startAgent(config: Config, clock: Clock, logger: Logger, signal: AbortSignal): Promise<RunningAgent> {
+export async function startAgent(
+  config: Config,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<RunningAgent> {
   const store = new AgentStore(config.root)
-  const identity = new OwnIdentity(store.identity() ?? (await joinCluster(config, store, clock, logger, signal)), store, config.controlPlane)
+  const identity = new OwnIdentity(
+    store.identity() ?? (await joinCluster(config, store, clock, logger, signal)),
+    store,
+    config.controlPlane,
+  )
   const runtime = await openRuntime({
     root: config.root,
     runRoot: config.runRoot,
@@ -40,7 +49,14 @@ export async function startAgent(config: Config, clock: Clock, logger: Logger, s
     ...(config.bootId === undefined ? {} : { bootId: config.bootId }),
   })
   const reporter = new Reporter(store, clock)
-  const tasks = new TaskSupervisor({ runtime, reporter, clock, logger, nodeName: config.nodeName, slots: new Slots(STARTS_AT_ONCE) })
+  const tasks = new TaskSupervisor({
+    runtime,
+    reporter,
+    clock,
+    logger,
+    nodeName: config.nodeName,
+    slots: new Slots(STARTS_AT_ONCE),
+  })
   tasks.apply(assignmentSet(store.assignments()))
   const server = await startHostServer({ listen: config.listen, identity, runtime, logger })
   const session = new SessionLoop({
@@ -57,7 +73,10 @@ export async function startAgent(config: Config, clock: Clock, logger: Logger, s
   const stop = new AbortController()
   void session.run(stop.signal)
   void identity.run(clock, logger, stop.signal)
-  logger.info({ node: config.nodeName, nodeId: identity.current.nodeId, controlPlane: config.controlPlane }, 'agent running')
+  logger.info(
+    { node: config.nodeName, nodeId: identity.current.nodeId, controlPlane: config.controlPlane },
+    'agent running',
+  )
   return {
     close: async () => {
       stop.abort(new Error('the agent is stopping'))
@@ -70,7 +89,13 @@ export async function startAgent(config: Config, clock: Clock, logger: Logger, s
 }
 
 /** A control plane that is away is waited for; a token that does not work is not. */
-async function joinCluster(config: Config, store: AgentStore, clock: Clock, logger: Logger, signal: AbortSignal): Promise<Identity> {
+async function joinCluster(
+  config: Config,
+  store: AgentStore,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Identity> {
   const machineId = store.machineId()
   for (let attempt = 0; ; attempt++) {
     try {

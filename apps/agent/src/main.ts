@@ -8,13 +8,17 @@ import { doctor } from './doctor/doctor.exec.js'
 const EXIT_DEADLINE_MS = 2_000
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { fix: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { fix: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+  })
   const command = positionals[0] ?? 'serve'
   if (command === 'doctor') {
     process.exitCode = await doctor({ fix: values.fix, json: values.json })
     return
   }
-  if (command !== 'serve') throw new RangeError(`${command} is not a command: use serve, or doctor [--fix] [--json]`)
+  if (command !== 'serve')
+    throw new RangeError(`${command} is not a command: use serve, or doctor [--fix] [--json]`)
   await serve()
 }
 
@@ -22,7 +26,12 @@ async function serve(): Promise<void> {
   const config = readConfig(process.env, hostname())
   const logger = createLogger('agent', config.logLevel)
   const stop = new AbortController()
-  process.on('unhandledRejection', (error) => logger.error({ error: String(error), stack: error instanceof Error ? error.stack : undefined }, 'a promise failed unseen'))
+  process.on('unhandledRejection', (error) =>
+    logger.error(
+      { error: String(error), stack: error instanceof Error ? error.stack : undefined },
+      'a promise failed unseen',
+    ),
+  )
   const starting = startAgent(config, systemClock, logger, stop.signal)
   const end = (signal: string) => {
     logger.info({ signal }, 'stopping; containers run on')

@@ -90,14 +90,19 @@ export class ClusterLoops {
   private async repeat(name: string, periodMs: number, work: () => Promise<void>): Promise<void> {
     while (!this.stop.signal.aborted) {
       await work().catch((error: unknown) => this.complain(name, error))
-      await this.deps.clock.sleep(this.isLeader() ? periodMs : Math.min(periodMs, 500), this.stop.signal).catch(() => {})
+      await this.deps.clock
+        .sleep(this.isLeader() ? periodMs : Math.min(periodMs, 500), this.stop.signal)
+        .catch(() => {})
     }
   }
 
   private complain(what: string, error: unknown): void {
     const failure = Fault.from(error)
     if (failure.code === 'leader.lost') return this.lose()
-    this.deps.logger.warn({ loop: what, code: failure.code, error: failure.message }, 'a loop could not do its round and will try again')
+    this.deps.logger.warn(
+      { loop: what, code: failure.code, error: failure.message },
+      'a loop could not do its round and will try again',
+    )
   }
 
   // ---- leadership -------------------------------------------------------------------------------
@@ -135,15 +140,33 @@ export class ClusterLoops {
     const connected = new Set(sessions.nodeIds())
     for (const id of connected) this.lastConnected.set(id, nowMs)
     const view = await this.views.load()
-    const absent = view.nodes.filter((node) => node.state !== 'down' && (silent.has(node.id) || (!connected.has(node.id) && this.absentFor(node.id, nowMs) > SESSION_SETTINGS.downAfterMs)))
+    const absent = view.nodes.filter(
+      (node) =>
+        node.state !== 'down' &&
+        (silent.has(node.id) ||
+          (!connected.has(node.id) && this.absentFor(node.id, nowMs) > SESSION_SETTINGS.downAfterMs)),
+    )
     if (absent.length > 0) {
-      await this.nodes.setState(absent.map((node) => node.id), 'down')
-      for (const node of absent) this.deps.logger.warn({ node: node.name }, `ready->down: nothing heard for ${SESSION_SETTINGS.downAfterMs / 1000} s`)
+      await this.nodes.setState(
+        absent.map((node) => node.id),
+        'down',
+      )
+      for (const node of absent)
+        this.deps.logger.warn(
+          { node: node.name },
+          `ready->down: nothing heard for ${SESSION_SETTINGS.downAfterMs / 1000} s`,
+        )
       this.wake()
     }
     const heard = sessions.heardSince(nowMs - 2 * TICK_MS)
-    const back = view.nodes.filter((node) => node.state !== 'ready' && connected.has(node.id) && !silent.has(node.id))
-    if (back.length > 0) await this.nodes.setState(back.map((node) => node.id), 'ready')
+    const back = view.nodes.filter(
+      (node) => node.state !== 'ready' && connected.has(node.id) && !silent.has(node.id),
+    )
+    if (back.length > 0)
+      await this.nodes.setState(
+        back.map((node) => node.id),
+        'ready',
+      )
     if (heard.length > 0) await this.nodes.heartbeats(heard)
   }
 
@@ -175,7 +198,10 @@ export class ClusterLoops {
     const woken = new Promise<void>((resolve) => {
       this.ring = resolve
     })
-    await Promise.race([woken, this.deps.clock.sleep(delayMs, AbortSignal.any([timer.signal, this.stop.signal])).catch(() => {})])
+    await Promise.race([
+      woken,
+      this.deps.clock.sleep(delayMs, AbortSignal.any([timer.signal, this.stop.signal])).catch(() => {}),
+    ])
     timer.abort()
   }
 

@@ -9,20 +9,34 @@ import { Database } from './store/database.store.js'
 const TOKEN_DAYS = 90
 
 /** Commands that run beside a serving control plane; each answers one JSON object. @throws request.invalid */
-export async function runCommand(config: Config, command: string, options: { name?: string | undefined }, clock: Clock, logger: Logger): Promise<object> {
+export async function runCommand(
+  config: Config,
+  command: string,
+  options: { name?: string | undefined },
+  clock: Clock,
+  logger: Logger,
+): Promise<object> {
   const database = new Database(config.databaseUrl, logger)
   try {
     const auth = new AuthStore(database, clock)
     if (command === 'admin-login') return await auth.createOneTimeLogin()
     if (command === 'join-token') {
-      const { token, expiresAt } = await new ClusterStore(database, config.dataDir, clock).createJoinToken(parseInput(nameSchema, options.name))
+      const { token, expiresAt } = await new ClusterStore(database, config.dataDir, clock).createJoinToken(
+        parseInput(nameSchema, options.name),
+      )
       return { token, expiresAt: expiresAt.toISOString() }
     }
     if (command === 'api-token') {
-      const { name, expiresInDays } = parseInput(createTokenSchema, { name: options.name, expiresInDays: TOKEN_DAYS })
+      const { name, expiresInDays } = parseInput(createTokenSchema, {
+        name: options.name,
+        expiresInDays: TOKEN_DAYS,
+      })
       return await auth.createToken(await auth.ensureAdmin(), name, expiresInDays)
     }
-    throw fault.invalidArgument('request.invalid', `${command} is not a command: use serve, admin-login, join-token --name NAME or api-token --name NAME`)
+    throw fault.invalidArgument(
+      'request.invalid',
+      `${command} is not a command: use serve, admin-login, join-token --name NAME or api-token --name NAME`,
+    )
   } finally {
     await database.close()
   }

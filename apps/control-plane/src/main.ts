@@ -21,7 +21,12 @@ async function main(): Promise<void> {
 }
 
 async function run(config: Config, logger: Logger): Promise<void> {
-  process.on('unhandledRejection', (error) => logger.error({ error: String(error), stack: error instanceof Error ? error.stack : undefined }, 'a promise failed unseen'))
+  process.on('unhandledRejection', (error) =>
+    logger.error(
+      { error: String(error), stack: error instanceof Error ? error.stack : undefined },
+      'a promise failed unseen',
+    ),
+  )
   const serving = await whenDatabaseIsThere(logger, async () => {
     await migrate(config.databaseUrl, MIGRATIONS, logger)
     return serve(config, systemClock, logger)

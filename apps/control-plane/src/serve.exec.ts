@@ -75,7 +75,12 @@ export async function serve(config: Config, clock: Clock, logger: Logger): Promi
   await listen('BERTH_HTTP_LISTEN', config.http, () => app.listen(config.http.port, config.http.host))
   if (https && config.https) {
     const { host: address, port } = config.https
-    await listen('BERTH_HTTPS_LISTEN', config.https, () => new Promise<void>((resolve, reject) => https.once('error', reject).listen(port, address, resolve)))
+    await listen(
+      'BERTH_HTTPS_LISTEN',
+      config.https,
+      () =>
+        new Promise<void>((resolve, reject) => https.once('error', reject).listen(port, address, resolve)),
+    )
   }
   await loops.start()
   void outbox.run(stop.signal)
@@ -92,34 +97,69 @@ export async function serve(config: Config, clock: Clock, logger: Logger): Promi
   return { httpUrl: await app.getUrl(), close }
 }
 
-async function listen(variable: string, { host, port }: Listen, start: () => Promise<unknown>): Promise<void> {
+async function listen(
+  variable: string,
+  { host, port }: Listen,
+  start: () => Promise<unknown>,
+): Promise<void> {
   await start().catch((cause: unknown) => {
-    throw fault.failedPrecondition('config.listen_failed', `cannot listen on ${variable}=${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw fault.failedPrecondition(
+      'config.listen_failed',
+      `cannot listen on ${variable}=${host}:${port}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    )
   })
 }
 
-const ownIps = (config: Config): readonly string[] => [...new Set([config.http.host, config.grpc.host, ...(config.https ? [config.https.host] : [])].filter((host) => isIP(host) !== 0 && host !== '0.0.0.0'))]
+const ownIps = (config: Config): readonly string[] => [
+  ...new Set(
+    [config.http.host, config.grpc.host, ...(config.https ? [config.https.host] : [])].filter(
+      (host) => isIP(host) !== 0 && host !== '0.0.0.0',
+    ),
+  ),
+]
 
 /** How people may name this registry in an image reference. */
-const ownHosts = (config: Config): readonly string[] => [config.http, ...(config.https ? [config.https] : []), { host: 'localhost', port: config.http.port }].map(({ host, port }) => `${host}:${port}`)
+const ownHosts = (config: Config): readonly string[] =>
+  [config.http, ...(config.https ? [config.https] : []), { host: 'localhost', port: config.http.port }].map(
+    ({ host, port }) => `${host}:${port}`,
+  )
 
-async function readiness(database: Database, loops: ClusterLoops): Promise<{ ready: boolean; database: boolean; leader: boolean }> {
-  const rows = await database.query<{ led: boolean }>('SELECT "expiresAt" > now() AS led FROM leader_lease WHERE id = 1').catch(() => undefined)
+async function readiness(
+  database: Database,
+  loops: ClusterLoops,
+): Promise<{ ready: boolean; database: boolean; leader: boolean }> {
+  const rows = await database
+    .query<{ led: boolean }>('SELECT "expiresAt" > now() AS led FROM leader_lease WHERE id = 1')
+    .catch(() => undefined)
   const leader = loops.isLeader() || rows?.[0]?.led === true
   return { ready: rows !== undefined && leader, database: rows !== undefined, leader }
 }
 
 /** A node's certificate may pull; people and bots log in with a token as password (docker login) and may push. */
-async function registryRights(auth: AuthStore, request: FastifyRequest): Promise<'pull' | 'push' | undefined> {
+async function registryRights(
+  auth: AuthStore,
+  request: FastifyRequest,
+): Promise<'pull' | 'push' | undefined> {
   const socket = request.raw.socket
-  if (socket instanceof TLSSocket && socket.authorized) return socket.getPeerCertificate().subject?.OU === 'node' ? 'pull' : undefined
+  if (socket instanceof TLSSocket && socket.authorized)
+    return socket.getPeerCertificate().subject?.OU === 'node' ? 'pull' : undefined
   const header = request.headers.authorization ?? ''
   if (!header.startsWith('Basic ')) return (await authenticate(auth, request)) ? 'push' : undefined
-  const password = Buffer.from(header.slice('Basic '.length), 'base64').toString().split(':').slice(1).join(':')
+  const password = Buffer.from(header.slice('Basic '.length), 'base64')
+    .toString()
+    .split(':')
+    .slice(1)
+    .join(':')
   return (await auth.findToken(password)) ? 'push' : undefined
 }
 
-async function purgeUploads(registry: RegistryStore, clock: Clock, logger: Logger, signal: AbortSignal): Promise<void> {
+async function purgeUploads(
+  registry: RegistryStore,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     const dropped = registry.purgeUploads(clock.nowMs())
     if (dropped > 0) logger.info({ dropped }, 'unfinished uploads older than a day were dropped')

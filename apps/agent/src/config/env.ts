@@ -45,7 +45,10 @@ export function readConfig(env: NodeJS.ProcessEnv, hostname: string): Config {
   const parsed = envSchema.safeParse({ BERTH_NODE_NAME: hostname, ...env })
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw fault.invalidArgument('config.invalid', `environment variable ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`)
+    throw fault.invalidArgument(
+      'config.invalid',
+      `environment variable ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`,
+    )
   }
   const { data } = parsed
   return {
@@ -69,6 +72,12 @@ export function readConfig(env: NodeJS.ProcessEnv, hostname: string): Config {
 export function parseLabels(text: string): Readonly<Record<string, string>> {
   const pairs = text.split(',').filter((pair) => pair !== '')
   const wrong = pairs.find((pair) => !/^[^=]+=/.test(pair))
-  if (wrong !== undefined) throw fault.invalidArgument('config.invalid', `environment variable BERTH_NODE_LABELS: ${JSON.stringify(wrong)} is not KEY=VALUE`)
-  return Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
+  if (wrong !== undefined)
+    throw fault.invalidArgument(
+      'config.invalid',
+      `environment variable BERTH_NODE_LABELS: ${JSON.stringify(wrong)} is not KEY=VALUE`,
+    )
+  return Object.fromEntries(
+    pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+  )
 }

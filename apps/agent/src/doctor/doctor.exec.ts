@@ -17,7 +17,9 @@ export async function doctor(options: { readonly fix: boolean; readonly json: bo
     for (const check of checks) await mend(check)
     checks = judge(await gather())
   }
-  const text = options.json ? JSON.stringify({ fit: isFit(checks), checks: checks.map(({ commands: _, ...check }) => check) }) : renderReport(checks)
+  const text = options.json
+    ? JSON.stringify({ fit: isFit(checks), checks: checks.map(({ commands: _, ...check }) => check) })
+    : renderReport(checks)
   process.stdout.write(`${text}\n`)
   return isFit(checks) ? 0 : 1
 }
@@ -27,21 +29,27 @@ async function mend({ level, commands }: Check): Promise<void> {
   if (level === 'ok') return
   for (const [file = '', ...args] of commands ?? []) {
     process.stderr.write(`doctor: ${file} ${args.join(' ')}\n`)
-    await run(file, args, { timeout: INSTALL_TIMEOUT_MS }).catch((error: Error) => process.stderr.write(`doctor: ${error.message.split('\n')[0]}\n`))
+    await run(file, args, { timeout: INSTALL_TIMEOUT_MS }).catch((error: Error) =>
+      process.stderr.write(`doctor: ${error.message.split('\n')[0]}\n`),
+    )
   }
 }
 
 async function gather(): Promise<HostFacts> {
   const programs = new Set<string>()
   for (const name of PROGRAMS) if (await works('sh', ['-c', `command -v ${name}`])) programs.add(name)
-  const version = programs.has('crun') ? (await run('crun', ['--version'], { timeout: TIMEOUT_MS })).stdout : ''
+  const version = programs.has('crun')
+    ? (await run('crun', ['--version'], { timeout: TIMEOUT_MS })).stdout
+    : ''
   return {
     uid: process.getuid?.() ?? -1,
     kernel: release(),
     filesystems: await filesystems(),
     programs,
     cgroup: cgroupLayout(),
-    leftovers: existsSync(`${V2}/unified/cgroup.controllers`) ? readFileSync(`${V2}/unified/cgroup.controllers`, 'utf8').split(/\s+/).filter(Boolean) : [],
+    leftovers: existsSync(`${V2}/unified/cgroup.controllers`)
+      ? readFileSync(`${V2}/unified/cgroup.controllers`, 'utf8').split(/\s+/).filter(Boolean)
+      : [],
     nftWorks: await works('nft', ['list', 'tables']),
     bridgeWorks: existsSync('/sys/module/bridge') || (await makesBridge()),
     crunVersion: /version (\S+)/.exec(version)?.[1],

@@ -21,11 +21,22 @@ export async function join(config: Config, machineId: string): Promise<Identity>
   const { caDigest, secret } = readJoinToken(readToken(config))
   const caPem = await fetchCa(config.controlPlane, caDigest)
   const { keyPem, csrPem } = await makeSigningRequest()
-  const client = new EnrollmentServiceClient(config.controlPlane, ChannelCredentials.createSsl(Buffer.from(caPem)), CHANNEL_OPTIONS)
+  const client = new EnrollmentServiceClient(
+    config.controlPlane,
+    ChannelCredentials.createSsl(Buffer.from(caPem)),
+    CHANNEL_OPTIONS,
+  )
   try {
-    const answer = await new Promise<{ nodeId: string; certificatePem: string; caPem: string }>((resolve, reject) => {
-      client.enroll({ token: secret, csrPem, hostname: config.nodeName, machineId }, new Metadata(), { deadline: Date.now() + CONNECT_MS }, (error, response) => (error ? reject(grpcFault(error)) : resolve(response)))
-    })
+    const answer = await new Promise<{ nodeId: string; certificatePem: string; caPem: string }>(
+      (resolve, reject) => {
+        client.enroll(
+          { token: secret, csrPem, hostname: config.nodeName, machineId },
+          new Metadata(),
+          { deadline: Date.now() + CONNECT_MS },
+          (error, response) => (error ? reject(grpcFault(error)) : resolve(response)),
+        )
+      },
+    )
     return { nodeId: answer.nodeId, certificatePem: answer.certificatePem, keyPem, caPem: answer.caPem }
   } finally {
     client.close()
@@ -38,7 +49,10 @@ function readToken({ joinTokenFile }: Config): string {
   } catch {
     // The same answer as for no file: there is no token.
   }
-  throw fault.failedPrecondition('join.token_missing', `this host is not a member yet: write a join token to ${joinTokenFile ?? 'a file and name it in BERTH_JOIN_TOKEN_FILE'}`)
+  throw fault.failedPrecondition(
+    'join.token_missing',
+    `this host is not a member yet: write a join token to ${joinTokenFile ?? 'a file and name it in BERTH_JOIN_TOKEN_FILE'}`,
+  )
 }
 
 /** The CA at the end of the presented chain, if its digest is the expected one. */
@@ -46,7 +60,14 @@ function fetchCa(endpoint: string, digest: string): Promise<string> {
   const colon = endpoint.lastIndexOf(':')
   return new Promise((resolve, reject) => {
     // Nothing is believed yet: the chain is compared with the token's digest before anything is sent.
-    const socket = connect({ host: endpoint.slice(0, colon), port: Number(endpoint.slice(colon + 1)), servername: CONTROL_PLANE_NAME, rejectUnauthorized: false, ALPNProtocols: ['h2'], timeout: CONNECT_MS })
+    const socket = connect({
+      host: endpoint.slice(0, colon),
+      port: Number(endpoint.slice(colon + 1)),
+      servername: CONTROL_PLANE_NAME,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+      timeout: CONNECT_MS,
+    })
     const fail = (error: Error) => {
       socket.destroy()
       reject(error)
@@ -57,15 +78,28 @@ function fetchCa(endpoint: string, digest: string): Promise<string> {
       const ca = rootOf(socket.getPeerCertificate(true))
       socket.destroy()
       if (createHash('sha256').update(ca.raw).digest('base64url') !== digest) {
-        reject(fault.unauthenticated('join.wrong_ca', `the control plane at ${endpoint} is not the one this join token was made for: check the address, or make a new token`))
-      } else resolve(`-----BEGIN CERTIFICATE-----\n${ca.raw.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`)
+        reject(
+          fault.unauthenticated(
+            'join.wrong_ca',
+            `the control plane at ${endpoint} is not the one this join token was made for: check the address, or make a new token`,
+          ),
+        )
+      } else
+        resolve(
+          `-----BEGIN CERTIFICATE-----\n${ca.raw.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+        )
     })
   })
 }
 
 function rootOf(certificate: DetailedPeerCertificate): DetailedPeerCertificate {
   const { issuerCertificate } = certificate
-  return issuerCertificate === undefined || issuerCertificate === certificate || issuerCertificate.raw.equals(certificate.raw) ? certificate : rootOf(issuerCertificate)
+  return issuerCertificate === undefined ||
+    issuerCertificate === certificate ||
+    issuerCertificate.raw.equals(certificate.raw)
+    ? certificate
+    : rootOf(issuerCertificate)
 }
 
-const unreachable = (endpoint: string, why: string) => fault.unavailable('control_plane.unreachable', `the control plane at ${endpoint} cannot be reached: ${why}`)
+const unreachable = (endpoint: string, why: string) =>
+  fault.unavailable('control_plane.unreachable', `the control plane at ${endpoint} cannot be reached: ${why}`)

@@ -4,8 +4,8 @@ import { type experimental, Metadata } from '@grpc/grpc-js'
 import { CHANNEL_OPTIONS, nodeCredentials } from '../session/channel.client.js'
 import { grpcFault } from '../session/grpc-fault.js'
 import type { AgentStore, Identity } from '../state/agent.store.js'
-import { makeSigningRequest } from './signing-request.exec.js'
 import { renewalDelayMs } from './renewal.js'
+import { makeSigningRequest } from './signing-request.exec.js'
 
 type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0]
 type CaListener = Parameters<Provider['addCaCertificateListener']>[0]
@@ -30,13 +30,18 @@ export class OwnIdentity implements Provider {
 
   async run(clock: Clock, logger: Logger, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await clock.sleep(renewalDelayMs(this.identity.certificatePem, clock.nowMs(), Math.random()), signal).catch(() => {})
+      await clock
+        .sleep(renewalDelayMs(this.identity.certificatePem, clock.nowMs(), Math.random()), signal)
+        .catch(() => {})
       if (signal.aborted) return
       try {
         await this.renew()
         logger.info({}, 'certificate renewed')
       } catch (error) {
-        logger.warn({ error: Fault.from(error).message }, 'the certificate could not be renewed and will be tried again')
+        logger.warn(
+          { error: Fault.from(error).message },
+          'the certificate could not be renewed and will be tried again',
+        )
         await clock.sleep(RETRY_MS, signal).catch(() => {})
       }
     }
@@ -44,12 +49,26 @@ export class OwnIdentity implements Provider {
 
   private async renew(): Promise<void> {
     const { keyPem, csrPem } = await makeSigningRequest()
-    const client = new CertificateServiceClient(this.controlPlane, nodeCredentials(this.identity), CHANNEL_OPTIONS)
+    const client = new CertificateServiceClient(
+      this.controlPlane,
+      nodeCredentials(this.identity),
+      CHANNEL_OPTIONS,
+    )
     try {
       const answer = await new Promise<{ certificatePem: string; caPem: string }>((resolve, reject) => {
-        client.renewCertificate({ csrPem }, new Metadata(), { deadline: Date.now() + DEADLINE_MS }, (error, response) => (error ? reject(grpcFault(error)) : resolve(response)))
+        client.renewCertificate(
+          { csrPem },
+          new Metadata(),
+          { deadline: Date.now() + DEADLINE_MS },
+          (error, response) => (error ? reject(grpcFault(error)) : resolve(response)),
+        )
       })
-      this.identity = { nodeId: this.identity.nodeId, keyPem, certificatePem: answer.certificatePem, caPem: answer.caPem }
+      this.identity = {
+        nodeId: this.identity.nodeId,
+        keyPem,
+        certificatePem: answer.certificatePem,
+        caPem: answer.caPem,
+      }
       this.store.saveIdentity(this.identity)
       for (const listener of this.listeners) listener(this.update())
     } finally {
@@ -58,7 +77,10 @@ export class OwnIdentity implements Provider {
   }
 
   private update() {
-    return { certificate: Buffer.from(this.identity.certificatePem), privateKey: Buffer.from(this.identity.keyPem) }
+    return {
+      certificate: Buffer.from(this.identity.certificatePem),
+      privateKey: Buffer.from(this.identity.keyPem),
+    }
   }
 
   addCaCertificateListener(listener: CaListener): void {

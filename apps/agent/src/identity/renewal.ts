@@ -7,5 +7,8 @@ const LATEST = 0.8
 export function renewalDelayMs(certificatePem: string, nowMs: number, random: number): number {
   const { validFrom, validTo } = new X509Certificate(certificatePem)
   const fromMs = Date.parse(validFrom)
-  return Math.max(0, fromMs + (Date.parse(validTo) - fromMs) * (EARLIEST + (LATEST - EARLIEST) * random) - nowMs)
+  return Math.max(
+    0,
+    fromMs + (Date.parse(validTo) - fromMs) * (EARLIEST + (LATEST - EARLIEST) * random) - nowMs,
+  )
 }

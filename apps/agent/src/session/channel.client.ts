@@ -17,4 +17,8 @@ export const CHANNEL_OPTIONS: ClientOptions = {
 }
 
 export const nodeCredentials = (identity: Identity): ChannelCredentials =>
-  ChannelCredentials.createSsl(Buffer.from(identity.caPem), Buffer.from(identity.keyPem), Buffer.from(identity.certificatePem))
+  ChannelCredentials.createSsl(
+    Buffer.from(identity.caPem),
+    Buffer.from(identity.keyPem),
+    Buffer.from(identity.certificatePem),
+  )

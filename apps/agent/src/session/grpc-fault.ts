@@ -19,9 +19,18 @@ const KINDS: Readonly<Partial<Record<status, FaultKind>>> = {
 }
 
 /** A call's error as the Fault the control plane meant: the details start with its code ("node.not_found: node … was removed"). */
-export function grpcFault(error: { readonly code?: number; readonly details?: string; readonly message: string }): Fault {
+export function grpcFault(error: {
+  readonly code?: number
+  readonly details?: string
+  readonly message: string
+}): Fault {
   const details = error.details ?? error.message
   const [, code, message] = /^([a-z_]+(?:\.[a-z_]+)+): ([\s\S]+)$/.exec(details) ?? []
   const kind = KINDS[(error.code ?? status.UNKNOWN) as status] ?? 'internal'
-  return new Fault({ kind, code: code ?? 'control_plane.unreachable', message: message ?? `the control plane cannot be reached: ${details}`, cause: error })
+  return new Fault({
+    kind,
+    code: code ?? 'control_plane.unreachable',
+    message: message ?? `the control plane cannot be reached: ${details}`,
+    cause: error,
+  })
 }

@@ -34,7 +34,10 @@ export class SessionLoop {
       const failure = await this.session(signal).catch((error: unknown) => Fault.from(error))
       if (signal.aborted) return
       if (this.deps.clock.monotonicMs() - startedMs > 2 * BACKOFF.maxMs) attempt = 0
-      this.deps.logger.warn({ code: failure?.code, error: failure?.message }, 'the session ended and will be opened again; containers are not affected')
+      this.deps.logger.warn(
+        { code: failure?.code, error: failure?.message },
+        'the session ended and will be opened again; containers are not affected',
+      )
       await this.deps.clock.sleep(backoffMs(BACKOFF, attempt, Math.random()), signal).catch(() => {})
     }
   }
@@ -42,7 +45,11 @@ export class SessionLoop {
   /** One session from connect to its end; always ends by throwing. */
   private async session(signal: AbortSignal): Promise<never> {
     const { controlPlane, identity, reporter } = this.deps
-    const client = new DispatcherServiceClient(controlPlane, nodeCredentials(identity.current), CHANNEL_OPTIONS)
+    const client = new DispatcherServiceClient(
+      controlPlane,
+      nodeCredentials(identity.current),
+      CHANNEL_OPTIONS,
+    )
     const over = new AbortController()
     const cancel = () => over.abort(fault.cancelled('cancelled', 'the agent is stopping'))
     signal.addEventListener('abort', cancel, { once: true })
@@ -58,7 +65,11 @@ export class SessionLoop {
 
   private async stream(client: DispatcherServiceClient, signal: AbortSignal): Promise<never> {
     const { store, reporter, logger } = this.deps
-    const call = client.session({ description: this.deps.describe(), epochSeen: store.epoch(), bootId: this.deps.bootId })
+    const call = client.session({
+      description: this.deps.describe(),
+      epochSeen: store.epoch(),
+      bootId: this.deps.bootId,
+    })
     signal.addEventListener('abort', () => call.cancel(), { once: true })
     let heart: Heart | undefined
     let sequence = 0n
@@ -84,7 +95,10 @@ export class SessionLoop {
   }
 }
 
-const ended = (signal: AbortSignal): Promise<never> => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }))
+const ended = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+  )
 
 /** Proof of life both ways: each beat echoes the nonce of the answer before. */
 class Heart {
@@ -102,14 +116,28 @@ class Heart {
     for (;;) {
       await this.clock.sleep(this.first.heartbeatPeriodMs, signal)
       this.nonce = await new Promise<string>((resolve, reject) => {
-        this.client.heartbeat({ sessionId: this.first.sessionId, nonce: this.nonce }, new Metadata(), { deadline: Date.now() + CALL_MS }, (error, response) => (error ? reject(grpcFault(error)) : resolve(response.nonce)))
+        this.client.heartbeat(
+          { sessionId: this.first.sessionId, nonce: this.nonce },
+          new Metadata(),
+          { deadline: Date.now() + CALL_MS },
+          (error, response) => (error ? reject(grpcFault(error)) : resolve(response.nonce)),
+        )
       })
     }
   }
 }
 
-function reportStatus(client: DispatcherServiceClient, sessionId: string, statuses: Parameters<DispatcherServiceClient['reportStatus']>[0]['statuses']): Promise<void> {
+function reportStatus(
+  client: DispatcherServiceClient,
+  sessionId: string,
+  statuses: Parameters<DispatcherServiceClient['reportStatus']>[0]['statuses'],
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.reportStatus({ sessionId, statuses }, new Metadata(), { deadline: Date.now() + CALL_MS }, (error) => (error ? reject(grpcFault(error)) : resolve()))
+    client.reportStatus(
+      { sessionId, statuses },
+      new Metadata(),
+      { deadline: Date.now() + CALL_MS },
+      (error) => (error ? reject(grpcFault(error)) : resolve()),
+    )
   })
 }

@@ -31,11 +31,20 @@ export class AgentStore {
 
   identity(): Identity | undefined {
     const row = this.db.prepare('SELECT * FROM identity').get()
-    return row && { nodeId: String(row.node_id), certificatePem: String(row.certificate), keyPem: String(row.key), caPem: String(row.ca) }
+    return (
+      row && {
+        nodeId: String(row.node_id),
+        certificatePem: String(row.certificate),
+        keyPem: String(row.key),
+        caPem: String(row.ca),
+      }
+    )
   }
 
   saveIdentity(identity: Identity): void {
-    this.db.prepare('INSERT OR REPLACE INTO identity VALUES (1, ?, ?, ?, ?)').run(identity.nodeId, identity.certificatePem, identity.keyPem, identity.caPem)
+    this.db
+      .prepare('INSERT OR REPLACE INTO identity VALUES (1, ?, ?, ?, ?)')
+      .run(identity.nodeId, identity.certificatePem, identity.keyPem, identity.caPem)
   }
 
   /** Made once per data root: tells a reinstalled host from the one that had its name. */
@@ -49,7 +58,10 @@ export class AgentStore {
   }
 
   assignments(): readonly Assignment[] {
-    return this.db.prepare('SELECT body FROM assignment').all().map((row) => Assignment.decode(row.body as Uint8Array))
+    return this.db
+      .prepare('SELECT body FROM assignment')
+      .all()
+      .map((row) => Assignment.decode(row.body as Uint8Array))
   }
 
   /** Assignments and the epoch that ordered them, together. */
@@ -58,16 +70,22 @@ export class AgentStore {
       this.db.prepare('INSERT OR REPLACE INTO epoch VALUES (1, ?)').run(epoch.toString())
       this.db.exec('DELETE FROM assignment')
       const insert = this.db.prepare('INSERT INTO assignment VALUES (?, ?)')
-      for (const assignment of assignments) insert.run(assignment.taskId, Assignment.encode(assignment).finish())
+      for (const assignment of assignments)
+        insert.run(assignment.taskId, Assignment.encode(assignment).finish())
     })
   }
 
   statuses(): readonly TaskStatus[] {
-    return this.db.prepare('SELECT body FROM status').all().map((row) => TaskStatus.decode(row.body as Uint8Array))
+    return this.db
+      .prepare('SELECT body FROM status')
+      .all()
+      .map((row) => TaskStatus.decode(row.body as Uint8Array))
   }
 
   saveStatus(status: TaskStatus): void {
-    this.db.prepare('INSERT OR REPLACE INTO status VALUES (?, ?)').run(status.taskId, TaskStatus.encode(status).finish())
+    this.db
+      .prepare('INSERT OR REPLACE INTO status VALUES (?, ?)')
+      .run(status.taskId, TaskStatus.encode(status).finish())
   }
 
   forgetStatus(taskId: string): void {

@@ -9,7 +9,8 @@ export const SLOT_LABEL = 'berth.slot'
 const NAME_MAX = 128
 
 /** `<service>.<slot>.<task>`, as people see it in lists. */
-export const containerName = ({ serviceName, slot, taskId }: Assignment): string => `${serviceName.slice(0, NAME_MAX - taskId.length - 12)}.${slot}.${taskId}`
+export const containerName = ({ serviceName, slot, taskId }: Assignment): string =>
+  `${serviceName.slice(0, NAME_MAX - taskId.length - 12)}.${slot}.${taskId}`
 
 /** The container an assignment asks for. What the user set wins over what Berth adds. */
 export function containerSpec(assignment: Assignment, nodeName: string): ContainerSpec {
@@ -26,7 +27,12 @@ export function containerSpec(assignment: Assignment, nodeName: string): Contain
   return {
     name: containerName(assignment),
     image: container.image,
-    labels: { ...container.labels, [TASK_LABEL]: assignment.taskId, [SERVICE_LABEL]: assignment.serviceId, [SLOT_LABEL]: String(assignment.slot) },
+    labels: {
+      ...container.labels,
+      [TASK_LABEL]: assignment.taskId,
+      [SERVICE_LABEL]: assignment.serviceId,
+      [SLOT_LABEL]: String(assignment.slot),
+    },
     ...(container.entrypoint.length > 0 ? { entrypoint: container.entrypoint } : {}),
     ...(container.command.length > 0 ? { command: container.command } : {}),
     env: [...own.filter((pair) => !theirs.has(pair.slice(0, pair.indexOf('=')))), ...container.env],
@@ -43,10 +49,13 @@ export function containerSpec(assignment: Assignment, nodeName: string): Contain
     ports: container.ports.map((port): PortMapping => {
       const protocol = port.protocol === 'udp' ? 'udp' : 'tcp'
       const mapping = { protocol, containerPort: port.targetPort, hostPort: port.publishedPort } as const
-      return port.mode === PortMode.PORT_MODE_HOST ? mapping : { ...mapping, group: `${assignment.serviceId}:${port.publishedPort}/${protocol}` }
+      return port.mode === PortMode.PORT_MODE_HOST
+        ? mapping
+        : { ...mapping, group: `${assignment.serviceId}:${port.publishedPort}/${protocol}` }
     }),
   }
 }
 
 /** Ports whose first connection tells that the process is ready. */
-export const probePorts = (assignment: Assignment): readonly number[] => (assignment.container?.ports ?? []).filter((port) => port.protocol !== 'udp').map((port) => port.targetPort)
+export const probePorts = (assignment: Assignment): readonly number[] =>
+  (assignment.container?.ports ?? []).filter((port) => port.protocol !== 'udp').map((port) => port.targetPort)

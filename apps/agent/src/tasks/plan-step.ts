@@ -24,7 +24,11 @@ export type Step =
 export type Wanted = 'running' | 'shutdown' | 'gone'
 
 /** `gone` is a task the control plane no longer assigns to this node. */
-export function planStep(wanted: Wanted, container: ContainerInfo | undefined, status: TaskStatus | undefined): Step {
+export function planStep(
+  wanted: Wanted,
+  container: ContainerInfo | undefined,
+  status: TaskStatus | undefined,
+): Step {
   if (wanted === 'running') return towardsRunning(container, status)
   if (container?.state === 'running') return { kind: 'stop' }
   if (container) return { kind: 'remove' }
@@ -48,15 +52,22 @@ function towardsRunning(container: ContainerInfo | undefined, status: TaskStatus
   }
 }
 
-const isOver = (status: TaskStatus | undefined): boolean => status !== undefined && isTaskState(status.state) && isTerminal(status.state)
+const isOver = (status: TaskStatus | undefined): boolean =>
+  status !== undefined && isTaskState(status.state) && isTerminal(status.state)
 
 /** Ended containers worth keeping for their logs: the newest few of a slot that failed by themselves. Gives the ids to keep. */
-export function retained(containers: readonly ContainerInfo[], slotOf: (container: ContainerInfo) => string, perSlot: number): ReadonlySet<string> {
+export function retained(
+  containers: readonly ContainerInfo[],
+  slotOf: (container: ContainerInfo) => string,
+  perSlot: number,
+): ReadonlySet<string> {
   const bySlot = new Map<string, ContainerInfo[]>()
   for (const container of containers) {
     if (container.state !== 'exited' || container.exit === undefined || container.exit.code === 0) continue
     bySlot.set(slotOf(container), [...(bySlot.get(slotOf(container)) ?? []), container])
   }
-  const newest = [...bySlot.values()].flatMap((all) => all.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)).slice(0, perSlot))
+  const newest = [...bySlot.values()].flatMap((all) =>
+    all.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)).slice(0, perSlot),
+  )
   return new Set(newest.map((container) => container.id))
 }

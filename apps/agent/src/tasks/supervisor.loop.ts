@@ -21,17 +21,37 @@ export class TaskSupervisor {
   apply(assignments: AssignmentSet): void {
     this.queue = this.queue
       .then(() => this.reconcile(assignments))
-      .catch((error: unknown) => this.deps.logger.error({ error: Fault.from(error).message }, 'the assignments could not be applied and will be with the next set'))
+      .catch((error: unknown) =>
+        this.deps.logger.error(
+          { error: Fault.from(error).message },
+          'the assignments could not be applied and will be with the next set',
+        ),
+      )
   }
 
   private async reconcile(assignments: AssignmentSet): Promise<void> {
     const containers = await this.deps.runtime.containers.list()
-    const ofTask = new Map(containers.flatMap((container): [string, ContainerInfo][] => (container.spec.labels?.[TASK_LABEL] ? [[container.spec.labels[TASK_LABEL], container]] : [])))
+    const ofTask = new Map(
+      containers.flatMap((container): [string, ContainerInfo][] =>
+        container.spec.labels?.[TASK_LABEL] ? [[container.spec.labels[TASK_LABEL], container]] : [],
+      ),
+    )
     for (const assignment of assignments.values()) {
-      const wanted: Wanted = assignment.desiredState === DesiredState.DESIRED_STATE_RUNNING ? 'running' : 'shutdown'
+      const wanted: Wanted =
+        assignment.desiredState === DesiredState.DESIRED_STATE_RUNNING ? 'running' : 'shutdown'
       const runner = this.runners.get(assignment.taskId)
       if (runner) runner.want(wanted)
-      else this.add(new TaskRunner(this.deps, assignment.taskId, assignment, ofTask.get(assignment.taskId)?.id, wanted, this.stop.signal))
+      else
+        this.add(
+          new TaskRunner(
+            this.deps,
+            assignment.taskId,
+            assignment,
+            ofTask.get(assignment.taskId)?.id,
+            wanted,
+            this.stop.signal,
+          ),
+        )
     }
     this.dismiss(assignments, ofTask)
   }
@@ -39,7 +59,11 @@ export class TaskSupervisor {
   /** Tasks the control plane does not know here any more: their containers go, but for the last failed ones. */
   private dismiss(assignments: AssignmentSet, ofTask: ReadonlyMap<string, ContainerInfo>): void {
     const known = new Set([...ofTask.keys(), ...this.runners.keys(), ...this.deps.reporter.taskIds()])
-    const keep = retained([...ofTask.values()], (container) => `${container.spec.labels?.[SERVICE_LABEL]}/${container.spec.labels?.[SLOT_LABEL]}`, KEEP_PER_SLOT)
+    const keep = retained(
+      [...ofTask.values()],
+      (container) => `${container.spec.labels?.[SERVICE_LABEL]}/${container.spec.labels?.[SLOT_LABEL]}`,
+      KEEP_PER_SLOT,
+    )
     for (const taskId of known) {
       if (assignments.has(taskId)) continue
       const container = ofTask.get(taskId)
@@ -47,7 +71,8 @@ export class TaskSupervisor {
       this.deps.reporter.forget(taskId)
       if (container && keep.has(container.id) && runner?.wanted !== 'shutdown') runner?.release()
       else if (runner) runner.want('gone')
-      else if (container) this.add(new TaskRunner(this.deps, taskId, undefined, container.id, 'gone', this.stop.signal))
+      else if (container)
+        this.add(new TaskRunner(this.deps, taskId, undefined, container.id, 'gone', this.stop.signal))
     }
   }
 
@@ -57,7 +82,10 @@ export class TaskSupervisor {
       () => this.runners.delete(runner.taskId),
       (error: unknown) => {
         this.runners.delete(runner.taskId)
-        this.deps.logger.error({ task: runner.taskId, error: Fault.from(error).message }, 'a task runner ended by a fault of its own')
+        this.deps.logger.error(
+          { task: runner.taskId, error: Fault.from(error).message },
+          'a task runner ended by a fault of its own',
+        )
       },
     )
   }

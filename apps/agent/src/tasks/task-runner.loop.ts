@@ -94,7 +94,11 @@ export class TaskRunner {
     }
   }
 
-  private async take(step: Step, container: ContainerInfo | undefined, interrupt: AbortSignal): Promise<void> {
+  private async take(
+    step: Step,
+    container: ContainerInfo | undefined,
+    interrupt: AbortSignal,
+  ): Promise<void> {
     await failpoint(`agent.task.${step.kind}`)
     switch (step.kind) {
       case 'create':
@@ -138,25 +142,40 @@ export class TaskRunner {
   private async start(container: ContainerInfo | undefined, interrupt: AbortSignal): Promise<void> {
     if (!container) return
     this.report('starting', { container })
-    await this.deps.slots.use(interrupt, () => this.deps.runtime.containers.start(container.id, { publish: 'later' }))
+    await this.deps.slots.use(interrupt, () =>
+      this.deps.runtime.containers.start(container.id, { publish: 'later' }),
+    )
   }
 
   private async open(container: ContainerInfo | undefined, interrupt: AbortSignal): Promise<void> {
     if (!container) return
     const ended = new AbortController()
-    const gone = this.deps.runtime.containers.wait(container.id, AbortSignal.any([interrupt, ended.signal])).then(
-      () => ended.abort(new Error('it ended')),
-      () => {},
-    )
+    const gone = this.deps.runtime.containers
+      .wait(container.id, AbortSignal.any([interrupt, ended.signal]))
+      .then(
+        () => ended.abort(new Error('it ended')),
+        () => {},
+      )
     const ports = this.assignment ? probePorts(this.assignment) : []
-    const ready = await waitForPorts(container.ipAddress ?? '', ports, READY_MS, this.deps.clock, AbortSignal.any([interrupt, ended.signal])).catch(() => undefined)
+    const ready = await waitForPorts(
+      container.ipAddress ?? '',
+      ports,
+      READY_MS,
+      this.deps.clock,
+      AbortSignal.any([interrupt, ended.signal]),
+    ).catch(() => undefined)
     const isOver = ended.signal.aborted
     ended.abort(new Error('enough waited'))
     await gone
     if (interrupt.aborted || isOver) return
     await this.deps.runtime.containers.publish(container.id)
     const published = await this.deps.runtime.containers.inspect(container.id)
-    this.report('running', { container: published, ...(ready === false ? { message: `no answer on its ports within ${READY_MS / 1000} s; it gets connections all the same` } : {}) })
+    this.report('running', {
+      container: published,
+      ...(ready === false
+        ? { message: `no answer on its ports within ${READY_MS / 1000} s; it gets connections all the same` }
+        : {}),
+    })
   }
 
   private async watch(container: ContainerInfo | undefined, interrupt: AbortSignal): Promise<void> {
@@ -170,7 +189,10 @@ export class TaskRunner {
   private conclude(container: ContainerInfo | undefined): void {
     if (!container?.exit) return
     const end = conclusion(container.exit)
-    this.deps.logger.info({ task: this.taskId, container: container.id, exitCode: end.exitCode }, `${end.state}: ${end.message}`)
+    this.deps.logger.info(
+      { task: this.taskId, container: container.id, exitCode: end.exitCode },
+      `${end.state}: ${end.message}`,
+    )
     this.report(end.state, { ...end, container })
   }
 
@@ -188,21 +210,38 @@ export class TaskRunner {
   }
 
   /** Retryable faults are tried again with growing pauses; others conclude the task, so that the control plane decides. */
-  private async stumble(step: Step, container: ContainerInfo | undefined, failure: Fault, interrupt: AbortSignal): Promise<void> {
+  private async stumble(
+    step: Step,
+    container: ContainerInfo | undefined,
+    failure: Fault,
+    interrupt: AbortSignal,
+  ): Promise<void> {
     this.tries += 1
-    this.deps.logger.warn({ task: this.taskId, step: step.kind, code: failure.code, error: failure.message, tries: this.tries }, 'a step failed')
+    this.deps.logger.warn(
+      { task: this.taskId, step: step.kind, code: failure.code, error: failure.message, tries: this.tries },
+      'a step failed',
+    )
     const hopeless = (!failure.retryable && failure.kind !== 'internal') || this.tries >= TRIES_MAX
     const isForward = step.kind === 'create' || step.kind === 'start' || step.kind === 'open'
     if (isForward && hopeless) {
       const state: TaskState = step.kind === 'create' ? 'rejected' : 'failed'
       return this.report(state, { message: failure.publicMessage, code: failure.code, container })
     }
-    if (step.kind === 'create') this.report('preparing', { message: `${failure.publicMessage}; trying again`, code: failure.code })
+    if (step.kind === 'create')
+      this.report('preparing', { message: `${failure.publicMessage}; trying again`, code: failure.code })
     await this.deps.clock.sleep(backoffMs(BACKOFF, this.tries - 1, Math.random()), interrupt).catch(() => {})
   }
 
-  private report(state: TaskState, more: { message?: string; code?: string; exitCode?: number; container?: ContainerInfo | undefined } = {}): void {
-    const status: TaskStatus = taskStatus({ taskId: this.taskId, nowMs: this.deps.clock.nowMs(), ...more, state })
+  private report(
+    state: TaskState,
+    more: { message?: string; code?: string; exitCode?: number; container?: ContainerInfo | undefined } = {},
+  ): void {
+    const status: TaskStatus = taskStatus({
+      taskId: this.taskId,
+      nowMs: this.deps.clock.nowMs(),
+      ...more,
+      state,
+    })
     this.deps.reporter.report(status)
   }
 }

@@ -16,13 +16,24 @@ export class AppModule {
   static of(deps: Deps, realtime: RealtimeDeps): DynamicModule {
     return {
       module: AppModule,
-      controllers: [ServicesController, TasksController, NodesController, DeploymentsController, AuthController, SystemController],
+      controllers: [
+        ServicesController,
+        TasksController,
+        NodesController,
+        DeploymentsController,
+        AuthController,
+        SystemController,
+      ],
       providers: [
         Reflector,
         { provide: Deps, useValue: deps },
         { provide: RealtimeDeps, useValue: realtime },
-        { provide: PolicyGuard, inject: [Reflector], useFactory: (reflector: Reflector) => new PolicyGuard(deps.auth, reflector) },
-        { provide: RealtimeGateway, useFactory: () => new RealtimeGateway(realtime) },
+        {
+          provide: PolicyGuard,
+          inject: [Reflector],
+          useFactory: (reflector: Reflector) => new PolicyGuard(deps.auth, reflector),
+        },
+        RealtimeGateway,
       ],
     }
   }

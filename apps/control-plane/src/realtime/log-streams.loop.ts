@@ -71,7 +71,11 @@ export class LogStream {
   }
 
   private async read(task: Task, nodeId: string, signal: AbortSignal): Promise<void> {
-    for await (const batch of this.deps.host.logs(nodeId, task.id, { tail: this.target.tail, follow: true, signal })) {
+    for await (const batch of this.deps.host.logs(nodeId, task.id, {
+      tail: this.target.tail,
+      follow: true,
+      signal,
+    })) {
       const room = Math.max(0, BATCH_LINES * 4 - this.lines.length)
       this.lines.push(...batch.slice(0, room).map((line) => logLine(task, line)))
       this.skipped += Math.max(0, batch.length - room)
@@ -82,7 +86,9 @@ export class LogStream {
     while (!signal.aborted) {
       await this.deps.clock.sleep(FLUSH_MS, signal).catch(() => {})
       if (this.lines.length + this.skipped === 0) continue
-      const lines = this.lines.slice(0, BATCH_LINES).sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
+      const lines = this.lines
+        .slice(0, BATCH_LINES)
+        .sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0))
       if (!this.send({ type: 'logs.lines', stream: this.stream, lines, skipped: this.skipped })) continue
       this.lines.splice(0, lines.length)
       this.skipped = 0

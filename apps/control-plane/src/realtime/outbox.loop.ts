@@ -36,7 +36,10 @@ export class OutboxLoop {
         if (isUntouched(this.waiting)) await woken
         else await this.flush()
       } catch (error) {
-        this.logger.warn({ error: Fault.from(error).message }, 'changes cannot be read at the moment and will be read later')
+        this.logger.warn(
+          { error: Fault.from(error).message },
+          'changes cannot be read at the moment and will be read later',
+        )
         await this.clock.sleep(POLL_MS, signal).catch(() => {})
       }
       await this.clock.sleep(COALESCE_MS, signal).catch(() => {})
@@ -52,11 +55,16 @@ export class OutboxLoop {
 
   private async collect(): Promise<void> {
     if (this.cursor === undefined) {
-      const [row] = await this.database.query<{ seq: string }>('SELECT coalesce(max(seq), 0)::text AS seq FROM outbox')
+      const [row] = await this.database.query<{ seq: string }>(
+        'SELECT coalesce(max(seq), 0)::text AS seq FROM outbox',
+      )
       this.cursor = row?.seq ?? '0'
     }
     for (;;) {
-      const rows: readonly OutboxRow[] = await this.database.query<OutboxRow & Record<string, unknown>>(READ_OUTBOX, [this.cursor])
+      const rows: readonly OutboxRow[] = await this.database.query<OutboxRow & Record<string, unknown>>(
+        READ_OUTBOX,
+        [this.cursor],
+      )
       touch(this.waiting, rows)
       this.cursor = rows.at(-1)?.seq ?? this.cursor
       if (rows.length < PAGE_ROWS) return

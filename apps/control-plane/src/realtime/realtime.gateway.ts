@@ -1,7 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { type Clock, Fault, type Logger } from '@berth/core'
 import { type ClientMessage, clientMessageSchema, type ServerMessage, type Topic } from '@berth/domain'
-import { ConnectedSocket, MessageBody, type OnGatewayConnection, type OnGatewayDisconnect, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
+import { Inject } from '@nestjs/common'
+import {
+  ConnectedSocket,
+  MessageBody,
+  type OnGatewayConnection,
+  type OnGatewayDisconnect,
+  SubscribeMessage,
+  WebSocketGateway,
+} from '@nestjs/websockets'
 import type { WebSocket } from 'ws'
 import { VERSION } from '../api/system/system.controller.js'
 import { LogStream, type LogStreamDeps } from './log-streams.loop.js'
@@ -36,13 +44,16 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
   private readonly readers = new Map<WebSocket, Reader>()
   private readonly pinging: NodeJS.Timeout
 
-  constructor(private readonly deps: RealtimeDeps) {
+  constructor(@Inject(RealtimeDeps) private readonly deps: RealtimeDeps) {
     this.pinging = setInterval(() => this.ping(), PING_MS).unref()
   }
 
   handleConnection(socket: WebSocket, request: IncomingMessage): void {
     const ticket = new URL(request.url ?? '/', 'http://realtime').searchParams.get('ticket') ?? ''
-    if (!mayOpen(request.headers.origin, request.headers.host) || this.deps.tickets.consume(ticket) === undefined) {
+    if (
+      !mayOpen(request.headers.origin, request.headers.host) ||
+      this.deps.tickets.consume(ticket) === undefined
+    ) {
       socket.close(4401, 'auth.required')
       return
     }
@@ -66,7 +77,12 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
     if (!reader) return
     const parsed = clientMessageSchema.safeParse(body)
     if (parsed.success) this.obey(reader, parsed.data)
-    else send(reader, { type: 'error', code: 'request.invalid', message: 'this message is not one the server knows' })
+    else
+      send(reader, {
+        type: 'error',
+        code: 'request.invalid',
+        message: 'this message is not one the server knows',
+      })
   }
 
   private obey(reader: Reader, message: ClientMessage): void {
@@ -79,7 +95,12 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
 
   private openLogs(reader: Reader, message: ClientMessage & { type: 'logs.open' }): void {
     if (reader.streams.has(message.stream) || reader.streams.size >= STREAMS_MAX) {
-      send(reader, { type: 'logs.end', stream: message.stream, code: 'request.invalid', message: `a page may follow at most ${STREAMS_MAX} logs, each under its own name` })
+      send(reader, {
+        type: 'logs.end',
+        stream: message.stream,
+        code: 'request.invalid',
+        message: `a page may follow at most ${STREAMS_MAX} logs, each under its own name`,
+      })
       return
     }
     const control = new AbortController()
@@ -115,7 +136,9 @@ export class RealtimeGateway implements OnGatewayConnection, OnGatewayDisconnect
       if (!reader.isAlive) reader.socket.terminate()
       reader.isAlive = false
       reader.socket.ping()
-      if (reader.socket.bufferedAmount < BEHIND_BYTES) for (const topic of reader.stale) if (reader.stale.delete(topic)) send(reader, { type: 'resync', topic })
+      if (reader.socket.bufferedAmount < BEHIND_BYTES)
+        for (const topic of reader.stale)
+          if (reader.stale.delete(topic)) send(reader, { type: 'resync', topic })
     }
   }
 

@@ -16,7 +16,13 @@ export class Tickets {
   ) {}
 
   issue(userName: string): string {
-    const body = Buffer.from(JSON.stringify({ userName, expiresAtMs: this.clock.nowMs() + LIFE_MS, nonce: randomBytes(12).toString('base64url') })).toString('base64url')
+    const body = Buffer.from(
+      JSON.stringify({
+        userName,
+        expiresAtMs: this.clock.nowMs() + LIFE_MS,
+        nonce: randomBytes(12).toString('base64url'),
+      }),
+    ).toString('base64url')
     return `${body}.${this.sign(body)}`
   }
 
@@ -26,7 +32,10 @@ export class Tickets {
     const expected = Buffer.from(this.sign(body))
     const given = Buffer.from(mac)
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined
-    const { userName, expiresAtMs } = JSON.parse(Buffer.from(body, 'base64url').toString()) as { userName: string; expiresAtMs: number }
+    const { userName, expiresAtMs } = JSON.parse(Buffer.from(body, 'base64url').toString()) as {
+      userName: string
+      expiresAtMs: number
+    }
     const nowMs = this.clock.nowMs()
     for (const [old, dueMs] of this.used) if (dueMs < nowMs) this.used.delete(old)
     if (expiresAtMs < nowMs || this.used.has(body)) return undefined

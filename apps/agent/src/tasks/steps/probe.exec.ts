@@ -6,10 +6,20 @@ const FIRST_PAUSE_MS = 5
 const PAUSE_MAX_MS = 200
 
 /** True when every port accepts a connection before the deadline; false when the time is over. Rejects when the signal aborts. */
-export async function waitForPorts(address: string, ports: readonly number[], deadlineMs: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
+export async function waitForPorts(
+  address: string,
+  ports: readonly number[],
+  deadlineMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<boolean> {
   const untilMs = clock.monotonicMs() + deadlineMs
   for (const port of ports) {
-    for (let pauseMs = FIRST_PAUSE_MS; !(await accepts(address, port)); pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
+    for (
+      let pauseMs = FIRST_PAUSE_MS;
+      !(await accepts(address, port));
+      pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)
+    ) {
       if (clock.monotonicMs() > untilMs) return false
       await clock.sleep(pauseMs, signal)
     }
