@@ -101,7 +101,10 @@ function Header({ service }: { readonly service: Service }) {
           <h1 className="break-all font-semibold text-xl tracking-tight">{service.name}</h1>
           <HealthStatus service={service} />
           {deployment && deployment.state !== 'succeeded' && deployment.state !== 'rolling' && (
-            <DeploymentStatus state={deployment.state} />
+            <span className="inline-flex items-center gap-1.5 text-[12.5px] text-ink-3">
+              {t('deployments.release', { number: deployment.releaseNumber })}
+              <DeploymentStatus state={deployment.state} />
+            </span>
           )}
         </div>
         <p className="mt-1 flex flex-wrap items-baseline gap-x-3 gap-y-1 text-ink-2">
@@ -136,11 +139,15 @@ function Placement({ service }: { readonly service: Service }) {
       {!(tasks && nodes) ? (
         <Skeleton rows={2} />
       ) : (
-        <div className="grid gap-px bg-line sm:grid-cols-2 lg:grid-cols-3">
+        <div className="grid grid-cols-[repeat(auto-fit,minmax(15rem,1fr))] overflow-hidden rounded-b-lg">
           {groups.map(({ node, tasks: own }) => {
             const known = nodes.find((candidate) => candidate.name === node)
             return (
-              <section key={node ?? ''} className="bg-surface p-4" aria-label={node ?? t('unplaced')}>
+              <section
+                key={node ?? ''}
+                className="-mt-px -ml-px border-line border-t border-l p-4"
+                aria-label={node ?? t('unplaced')}
+              >
                 <div className="mb-2.5 flex items-center justify-between gap-2">
                   <h3 className={`font-medium ${known?.state === 'down' ? 'text-bad' : ''}`}>
                     {node ?? t('unplaced')}
