@@ -26,6 +26,8 @@ export class PolicyGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
+    // A websocket was let in by its ticket, and the gateway knows only sockets that were.
+    if (context.getType() !== 'http') return true
     const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, [context.getHandler(), context.getClass()])
     if (policy === 'public') return true
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>()
