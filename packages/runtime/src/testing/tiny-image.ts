@@ -14,7 +14,7 @@ export interface TinyImage {
   /** Dockerfile lines after `COPY bin /bin/`, e.g. `CMD ["sleep", "1000"]`. */
   readonly lines?: readonly string[]
   /** Further files of the context, by path. */
-  readonly files?: Readonly<Record<string, string>>
+  readonly files?: Readonly<Record<string, string | Uint8Array>>
   /** Symbolic links of the context, path to target. */
   readonly links?: Readonly<Record<string, string>>
 }
