@@ -25,11 +25,19 @@ export function npm(command: string, ...args: string[]): Promise<CommandResult> 
 
 export async function sh(file: string, args: readonly string[]): Promise<CommandResult> {
   try {
-    const { stdout, stderr } = await execute(file, [...args], { cwd: repo, maxBuffer: 1 << 26, env: process.env })
+    const { stdout, stderr } = await execute(file, [...args], {
+      cwd: repo,
+      maxBuffer: 1 << 26,
+      env: process.env,
+    })
     return { code: 0, stdout, stderr }
   } catch (error) {
     const failure = error as { code?: number; stdout?: string; stderr?: string }
-    return { code: typeof failure.code === 'number' ? failure.code : 1, stdout: failure.stdout ?? '', stderr: failure.stderr ?? String(error) }
+    return {
+      code: typeof failure.code === 'number' ? failure.code : 1,
+      stdout: failure.stdout ?? '',
+      stderr: failure.stderr ?? String(error),
+    }
   }
 }
 
@@ -41,20 +49,36 @@ export interface Answer<T> {
   readonly headers: Headers
 }
 
-export async function api<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<T>> {
+export async function api<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer<T>> {
   const response = await fetch(`${base}/api/v1${path}`, {
     method,
-    headers: { authorization: `Bearer ${token()}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: {
+      authorization: `Bearer ${token()}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     signal: AbortSignal.timeout(20_000),
   })
   const text = await response.text()
-  return { status: response.status, body: (text === '' ? undefined : JSON.parse(text)) as T, headers: response.headers }
+  return {
+    status: response.status,
+    body: (text === '' ? undefined : JSON.parse(text)) as T,
+    headers: response.headers,
+  }
 }
 
-export const service = async (name = 'web'): Promise<Service> => (await api<Service>('GET', `/services/${name}`)).body
-export const nodes = async (): Promise<readonly Node[]> => (await api<{ items: Node[] }>('GET', '/nodes')).body.items
-export const scale = (replicas: number, name = 'web'): Promise<Answer<Service & Problem>> => api('POST', `/services/${name}/scale`, { replicas })
+export const service = async (name = 'web'): Promise<Service> =>
+  (await api<Service>('GET', `/services/${name}`)).body
+export const nodes = async (): Promise<readonly Node[]> =>
+  (await api<{ items: Node[] }>('GET', '/nodes')).body.items
+export const scale = (replicas: number, name = 'web'): Promise<Answer<Service & Problem>> =>
+  api('POST', `/services/${name}/scale`, { replicas })
 
 /** Tasks that should run, of one service. */
 export async function currentTasks(name = 'web'): Promise<readonly Task[]> {
@@ -62,10 +86,15 @@ export async function currentTasks(name = 'web'): Promise<readonly Task[]> {
   return body.items
 }
 
-export const runningOn = (tasks: readonly Task[], node: string): readonly Task[] => tasks.filter((task) => task.state === 'running' && task.nodeName === node)
+export const runningOn = (tasks: readonly Task[], node: string): readonly Task[] =>
+  tasks.filter((task) => task.state === 'running' && task.nodeName === node)
 
 /** Polls until `probe` gives something; the failure names what was awaited and what was last seen. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined | false>, timeoutMs = 30_000): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  timeoutMs = 30_000,
+): Promise<T> {
   const deadline = Date.now() + timeoutMs
   let last: unknown
   for (;;) {
@@ -75,12 +104,14 @@ export async function eventually<T>(what: string, probe: () => Promise<T | undef
     } catch (error) {
       last = error
     }
-    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${timeoutMs} ms${last ? `: ${String(last)}` : ''}`)
+    if (Date.now() > deadline)
+      throw new Error(`${what} did not happen within ${timeoutMs} ms${last ? `: ${String(last)}` : ''}`)
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
 
-export const hostAddress = (name: string): string => layout.hosts.find((host) => host.name === name)?.address ?? ''
+export const hostAddress = (name: string): string =>
+  layout.hosts.find((host) => host.name === name)?.address ?? ''
 
 export interface Whoami {
   readonly slot: string
@@ -90,26 +121,46 @@ export interface Whoami {
 
 /** Asks the published port of one host who answers. Each call is a new connection. */
 export async function whoami(host: string, port = WEB_PORT): Promise<Whoami> {
-  const { stdout, code, stderr } = await sh('curl', ['-sS', '--fail', '--max-time', '5', `http://${hostAddress(host)}:${port}/whoami`])
+  const { stdout, code, stderr } = await sh('curl', [
+    '-sS',
+    '--fail',
+    '--max-time',
+    '5',
+    `http://${hostAddress(host)}:${port}/whoami`,
+  ])
   if (code !== 0) throw new Error(`no answer from ${host}: ${stderr}`)
-  const fields = Object.fromEntries(stdout.trim().split(' ').map((pair) => pair.split('=')))
+  const fields = Object.fromEntries(
+    stdout
+      .trim()
+      .split(' ')
+      .map((pair) => pair.split('=')),
+  )
   return { slot: fields.slot ?? '', node: fields.node ?? '', release: fields.release ?? '' }
 }
 
 /** Requests one host over and over until stopped; gives the failures. */
-export function trafficTo(host: string): { stop(): Promise<{ requests: number; failures: readonly string[] }> } {
+export function trafficTo(host: string): {
+  stop(): Promise<{ requests: number; failures: readonly string[] }>
+} {
   let running = true
   let requests = 0
   const failures: string[] = []
   const loop = (async () => {
     while (running) {
       requests += 1
-      await fetch(`http://${hostAddress(host)}:${WEB_PORT}/whoami`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(3_000) })
+      await fetch(`http://${hostAddress(host)}:${WEB_PORT}/whoami`, {
+        headers: { connection: 'close' },
+        signal: AbortSignal.timeout(3_000),
+      })
         .then(async (response) => {
           await response.text()
           if (!response.ok) failures.push(`status ${response.status}`)
         })
-        .catch((error: unknown) => failures.push(error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : String(error)))
+        .catch((error: unknown) =>
+          failures.push(
+            error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : String(error),
+          ),
+        )
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   })()

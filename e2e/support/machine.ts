@@ -23,13 +23,21 @@ const lines = (file: string, ...args: string[]): string[] => {
 
 export function machineState(): MachineState {
   return {
-    mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter(Boolean).map((line) => line.split(' ')[4] ?? '').sort(),
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(' ')[4] ?? '')
+      .sort(),
     namespaces: existsSync('/run/netns') ? readdirSync('/run/netns').sort() : [],
     links: readdirSync('/sys/class/net').sort(),
     rules: lines('nft', 'list', 'tables'),
     cgroups: cgroupDirs('/sys/fs/cgroup', 4).sort(),
     processes: processes().sort(),
-    sockets: readFileSync('/proc/net/unix', 'utf8').split('\n').map((line) => line.split(/\s+/)[7] ?? '').filter((path) => path.includes('berth')).sort(),
+    sockets: readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .map((line) => line.split(/\s+/)[7] ?? '')
+      .filter((path) => path.includes('berth'))
+      .sort(),
   }
 }
 
@@ -41,7 +49,8 @@ function cgroupDirs(dir: string, depth: number): string[] {
 }
 
 /** Programs only a lab starts; a test runner, a browser or a shell beside it is none of its business. */
-const LAB_PROGRAM = /(^|\/)(conmon|crun|postgres|busybox|nsenter|catatonit)( |$)|apps\/(agent|control-plane|web)\/|supervisor\.child|next-server/
+const LAB_PROGRAM =
+  /(^|\/)(conmon|crun|postgres|busybox|nsenter|catatonit)( |$)|apps\/(agent|control-plane|web)\/|supervisor\.child|next-server/
 
 function processes(): string[] {
   return readdirSync('/proc')

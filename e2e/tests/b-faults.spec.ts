@@ -1,7 +1,21 @@
 import { expect, test } from '@playwright/test'
-import { currentTasks, eventually, layout, nodes, npm, partPid, runningOn, scale, service, sh, trafficTo, whoami } from '../support/lab.js'
+import {
+  currentTasks,
+  eventually,
+  layout,
+  nodes,
+  npm,
+  partPid,
+  runningOn,
+  scale,
+  service,
+  sh,
+  trafficTo,
+  whoami,
+} from '../support/lab.js'
 
-const identity = (tasks: Awaited<ReturnType<typeof currentTasks>>) => tasks.map((task) => `${task.id} ${task.nodeName} ${task.pid} ${task.restartCount}`).sort()
+const identity = (tasks: Awaited<ReturnType<typeof currentTasks>>) =>
+  tasks.map((task) => `${task.id} ${task.nodeName} ${task.pid} ${task.restartCount}`).sort()
 
 async function settled(replicas: number) {
   await scale(replicas)
@@ -11,7 +25,12 @@ async function settled(replicas: number) {
   })
 }
 
-const ready = (name: string) => eventually(`${name} ready`, async () => (await nodes()).find((node) => node.name === name)?.state === 'ready', 40_000)
+const ready = (name: string) =>
+  eventually(
+    `${name} ready`,
+    async () => (await nodes()).find((node) => node.name === name)?.state === 'ready',
+    40_000,
+  )
 
 test('kill -9 of an agent changes no container and fails no request', async () => {
   const before = await settled(6)
@@ -24,7 +43,8 @@ test('kill -9 of an agent changes no container and fails no request', async () =
   expect(failures).toEqual([])
   expect(requests).toBeGreaterThan(20)
   expect(identity(await currentTasks())).toEqual(identity(before))
-  for (const task of before) expect((await sh('ps', ['-o', 'pid=', '-p', String(task.pid)])).code, `pid ${task.pid}`).toBe(0)
+  for (const task of before)
+    expect((await sh('ps', ['-o', 'pid=', '-p', String(task.pid)])).code, `pid ${task.pid}`).toBe(0)
 })
 
 test('kill -9 of the control plane and an immediate restart of Postgres restart nothing, and a scale then works', async () => {
@@ -48,14 +68,25 @@ test('a host that is cut off is down within 15 s, its tasks run elsewhere, and a
   await settled(6)
   const from = Date.now()
   expect((await npm('lab', 'cut', 'server-b')).code).toBe(0)
-  await eventually('server-b down', async () => (await nodes()).find((node) => node.name === 'server-b')?.state === 'down')
+  await eventually(
+    'server-b down',
+    async () => (await nodes()).find((node) => node.name === 'server-b')?.state === 'down',
+  )
   await eventually('6 on server-a', async () => runningOn(await currentTasks(), 'server-a').length === 6)
   console.log(`down and rescheduled after ${Date.now() - from} ms`)
   expect((await npm('lab', 'heal', 'server-b')).code).toBe(0)
   await ready('server-b')
   await eventually('the surplus on server-b stopped', async () => {
-    const { stdout } = await sh('nsenter', [`--net=/run/netns/${layout.hosts[1]?.namespace}`, 'ss', '-H', '-tn'])
-    const cgroup = await sh('pgrep', ['-f', `${layout.runDir}/server-b/.*conmon|conmon.*${layout.runDir}/server-b`])
+    const { stdout } = await sh('nsenter', [
+      `--net=/run/netns/${layout.hosts[1]?.namespace}`,
+      'ss',
+      '-H',
+      '-tn',
+    ])
+    const cgroup = await sh('pgrep', [
+      '-f',
+      `${layout.runDir}/server-b/.*conmon|conmon.*${layout.runDir}/server-b`,
+    ])
     return stdout !== undefined && cgroup.code !== 0
   })
   await settled(8)
@@ -71,7 +102,14 @@ test('a rebooted host brings its tasks back with correct ports', async () => {
   await ready('server-b')
   await eventually('all running again', async () => {
     const tasks = await currentTasks()
-    return tasks.length === 8 && tasks.every((task) => task.state === 'running') && runningOn(tasks, 'server-b').length === 4
+    return (
+      tasks.length === 8 &&
+      tasks.every((task) => task.state === 'running') &&
+      runningOn(tasks, 'server-b').length === 4
+    )
   })
-  await eventually('server-b answers with its own replicas', async () => (await whoami('server-b')).node === 'server-b')
+  await eventually(
+    'server-b answers with its own replicas',
+    async () => (await whoami('server-b')).node === 'server-b',
+  )
 })

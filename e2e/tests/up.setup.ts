@@ -23,7 +23,9 @@ test('a second npm run up is quick and restarts nothing', async () => {
   expect(result.code, result.stderr).toBe(0)
   console.log(`second up took ${Date.now() - from} ms`)
   const after = await currentTasks()
-  expect(after.map((task) => `${task.id} ${task.pid}`).sort()).toEqual(before.map((task) => `${task.id} ${task.pid}`).sort())
+  expect(after.map((task) => `${task.id} ${task.pid}`).sort()).toEqual(
+    before.map((task) => `${task.id} ${task.pid}`).sort(),
+  )
 })
 
 test('the published port of each host is answered by replicas of that host', async () => {
@@ -35,6 +37,10 @@ test('the published port of each host is answered by replicas of that host', asy
       expect(who.node).toBe(host)
       slots.add(who.slot)
     }
-    expect([...slots].sort()).toEqual(runningOn(tasks, host).map((task) => String(task.slot)).sort())
+    expect([...slots].sort()).toEqual(
+      runningOn(tasks, host)
+        .map((task) => String(task.slot))
+        .sort(),
+    )
   }
 })
