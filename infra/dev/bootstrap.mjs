@@ -38,7 +38,7 @@ const NEEDS = {
   status: { root: false, packages: {}, files: {}, build: 'infra' },
   logs: { root: false, packages: {}, files: {}, build: 'infra' },
   lab: { root: true, packages: {}, files: {}, build: 'infra' },
-  cli: { root: false, packages: {}, files: {}, build: 'infra' },
+  cli: { root: false, packages: {}, files: {}, build: 'all' },
   bench: { root: true, packages: RUN_PACKAGES, files: {}, build: 'all' },
   test: { root: true, packages: TEST_PACKAGES, files: TEST_FILES, build: 'none' },
 }

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { Fault } from '@berth/core'
 import { controlPlaneCommand, databaseUrlOf } from './control-plane.exec.js'
 import { down } from './down.exec.js'
 import { labCommand } from './lab-commands.exec.js'
+import type { LabLayout } from './layout.js'
 import { logs } from './logs.exec.js'
 import { parseLab, parseUp } from './options.js'
 import { openLab } from './state.store.js'
@@ -22,10 +24,20 @@ async function main(): Promise<void> {
   else if (command === 'status') process.exitCode = (await status(lab)) ? 0 : 1
   else if (command === 'logs') await logs(lab, argv)
   else if (command === 'lab') await labCommand(lab, parseLab(argv))
-  else if (command === 'cli')
-    process.stdout.write(
-      `${JSON.stringify(await controlPlaneCommand(lab, repo, databaseUrlOf(lab), argv))}\n`,
-    )
+  else if (command === 'cli') await berth(lab, argv)
+}
+
+/** `npm run berth -- WORD`: doctor looks at this machine; the rest are the control plane's own commands. */
+async function berth(lab: LabLayout, words: readonly string[]): Promise<void> {
+  if (words[0] === 'doctor') {
+    const { status: code } = spawnSync(process.execPath, [`${repo}/apps/agent/dist/main.js`, ...words], {
+      stdio: 'inherit',
+    })
+    process.exitCode = code ?? 1
+    return
+  }
+  const answer = await controlPlaneCommand(lab, repo, databaseUrlOf(lab), words)
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
 }
 
 main().catch((error: unknown) => {

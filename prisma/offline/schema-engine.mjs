@@ -142,7 +142,8 @@ async function loadWasm() {
   return bg
 }
 async function loadEngine() {
-  const bg = (wasm ??= await loadWasm())
+  wasm ??= await loadWasm()
+  const bg = wasm
   const files = (opt.datamodels ?? []).map((p) => [p, readFileSync(p, 'utf8')])
   const factory = bindMigrationAwareSqlAdapterFactory(
     new Factory(pgConfig(datasource.url ?? 'postgresql://postgres@127.0.0.1:1/none'), {
@@ -178,8 +179,14 @@ async function rpc() {
     process.exitCode = 1
   }
   // A panic surfaces outside the awaited call, which then never settles.
-  process.on('uncaughtException', (e) => (die(e), process.exit(1)))
-  process.on('unhandledRejection', (e) => (die(e), process.exit(1)))
+  process.on('uncaughtException', (e) => {
+    die(e)
+    process.exit(1)
+  })
+  process.on('unhandledRejection', (e) => {
+    die(e)
+    process.exit(1)
+  })
   for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
     if (!line.trim()) continue
     const req = JSON.parse(line)
