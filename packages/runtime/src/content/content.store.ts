@@ -16,6 +16,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Digest, digestHex, digestOf, failpoint, fault } from '@berth/core'
+import { diskFull } from '../host/disk.js'
 
 export interface Expected {
   readonly digest: Digest
@@ -86,7 +87,8 @@ export class ContentStore {
         size += chunk.length
         if (expected.sizeBytes !== undefined && size > expected.sizeBytes) break
         hash.update(chunk)
-        await file.write(chunk)
+        // Not write: on a disk that fills up it may write less than it was given, without an error.
+        await file.writeFile(chunk)
         onBytes?.(chunk.length)
       }
       verify(expected, `sha256:${hash.digest('hex')}` as Digest, size)
@@ -98,7 +100,7 @@ export class ContentStore {
     } catch (error) {
       await file.close().catch(() => {})
       rmSync(temporary, { force: true })
-      throw error
+      throw diskFull(error, `blob ${expected.digest}`) ?? error
     }
   }
 

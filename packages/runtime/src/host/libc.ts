@@ -15,9 +15,6 @@ const lsetxattrCall = libc.func(
 const flockCall = libc.func('int flock(int fd, int operation)')
 const syncfsCall = libc.func('int syncfs(int fd)')
 
-export const MS_RDONLY = 1
-export const MS_NOSUID = 2
-export const MS_NODEV = 4
 export const MNT_DETACH = 2
 export const S_IFCHR = 0o020000
 export const S_IFBLK = 0o060000

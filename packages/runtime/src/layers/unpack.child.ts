@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { Fault, fault } from '@berth/core'
 import { extract, type Header } from 'tar-stream'
+import { diskFull } from '../host/disk.js'
 import { chroot, dieWithParent, lsetxattr, mknod, S_IFBLK, S_IFCHR, S_IFIFO, syncfs } from '../host/libc.js'
 import { decodePax } from './pax.js'
 import { planEntry, xattrsOf } from './tar-entry.js'
@@ -31,6 +32,11 @@ const implicitDirs = new Set<string>()
 const dirTimes: (readonly [string, Date])[] = []
 let unpackedBytes = 0
 let entries = 0
+/** What an entry failed with: the archive's reader only says that it was closed. */
+let firstFailure: unknown
+
+const tooLarge = (limit: string) =>
+  fault.resourceExhausted('image.layer_too_large', `the layer unpacks to more than ${limit}`)
 
 function lstat(path: string): fs.Stats | undefined {
   return fs.lstatSync(path, { throwIfNoEntry: false })
@@ -83,8 +89,7 @@ function applyMetadata(
 
 async function place(header: Header, content: Readable): Promise<void> {
   entries += 1
-  if (entries > ENTRIES_MAX)
-    throw fault.resourceExhausted('image.layer_too_large', `the layer has more than ${ENTRIES_MAX} entries`)
+  if (entries > ENTRIES_MAX) throw tooLarge(`${ENTRIES_MAX} entries`)
   const action = planEntry(header.name)
   if (action.kind === 'skip') return drain(content)
   if (action.kind === 'opaque') {
@@ -165,12 +170,8 @@ async function writeFile(path: string, content: Readable): Promise<void> {
   try {
     for await (const chunk of content) {
       unpackedBytes += (chunk as Buffer).length
-      if (maxBytes > 0 && unpackedBytes > maxBytes)
-        throw fault.resourceExhausted(
-          'image.layer_too_large',
-          `the layer unpacks to more than ${maxBytes} bytes`,
-        )
-      fs.writeSync(fd, chunk as Buffer)
+      // Not writeSync: on a disk that fills up it may write less than it was given, without an error.
+      fs.writeFileSync(fd, chunk as Buffer)
     }
   } finally {
     fs.closeSync(fd)
@@ -222,11 +223,19 @@ async function unpack(): Promise<{ diffId: string; sizeBytes: number; implicitDi
   archive.on('entry', (header, content, next) => {
     place(header, content as unknown as Readable).then(
       () => next(),
-      (error: unknown) => archive.destroy(error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => {
+        firstFailure ??= error
+        archive.destroy()
+      },
     )
   })
   const tar = await decompressed(source)
-  tar.on('data', (chunk: Buffer) => hash.update(chunk))
+  let tarBytes = 0
+  tar.on('data', (chunk: Buffer) => {
+    hash.update(chunk)
+    tarBytes += chunk.length
+    if (tarBytes > maxBytes) archive.destroy(tooLarge(`${maxBytes} bytes`))
+  })
   await pipeline(tar, archive)
   for (const [path, mtime] of dirTimes.reverse())
     if (lstat(path)?.isDirectory()) fs.utimesSync(path, mtime, mtime)
@@ -242,15 +251,16 @@ async function unpack(): Promise<{ diffId: string; sizeBytes: number; implicitDi
 unpack().then(
   (result) => process.stdout.write(`${JSON.stringify(result)}\n`),
   (error: unknown) => {
-    const failure =
-      error instanceof Fault
-        ? error
-        : fault.invalidArgument(
-            'image.layer_invalid',
-            `the layer cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`,
-          )
-    process.stdout.write(
-      `${JSON.stringify({ error: { kind: failure.kind, code: failure.code, message: failure.message } })}\n`,
-    )
+    const { kind, code, message } = failureOf(firstFailure ?? error)
+    process.stdout.write(`${JSON.stringify({ error: { kind, code, message } })}\n`)
   },
 )
+
+function failureOf(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const why = error instanceof Error ? error.message : String(error)
+  return (
+    diskFull(error, 'the layer') ??
+    fault.invalidArgument('image.layer_invalid', `the layer cannot be unpacked: ${why}`)
+  )
+}

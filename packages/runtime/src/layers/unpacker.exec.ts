@@ -12,11 +12,15 @@ export interface UnpackResult {
 const LAYER_MAX_BYTES = 64 * 1024 ** 3
 const CHILD = fileURLToPath(new URL('../../dist/layers/unpack.child.js', import.meta.url))
 
-/** Unpacks one blob in a chrooted child process, which holds no environment and no descriptor but the blob. @throws image.unpack_failed, image.layer_invalid, image.layer_too_large */
-export function runUnpacker(blobPath: string, target: string): Promise<UnpackResult> {
+/** Unpacks one blob, at most `maxBytes` once decompressed, in a chrooted child process, which holds no environment and no descriptor but the blob. @throws image.unpack_failed, image.layer_invalid, image.layer_too_large */
+export function runUnpacker(
+  blobPath: string,
+  target: string,
+  maxBytes = LAYER_MAX_BYTES,
+): Promise<UnpackResult> {
   return new Promise((resolve, reject) => {
     const blob = openSync(blobPath, 'r')
-    const child = spawn(process.execPath, [CHILD, target, String(LAYER_MAX_BYTES)], {
+    const child = spawn(process.execPath, [CHILD, target, String(maxBytes)], {
       stdio: [blob, 'pipe', 'pipe'],
       env: {},
       cwd: '/',

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   lstatSync,
   mkdirSync,
@@ -16,11 +17,12 @@ import { gzipSync } from 'node:zlib'
 import { type Digest, digestOf } from '@berth/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ContentStore } from '../content/content.store.js'
-import { MNT_DETACH, umount } from '../host/libc.js'
+import { MNT_DETACH, mount, umount } from '../host/libc.js'
 import { type Metadata, openMetadata } from '../metadata.store.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { gzipOf, type TarEntry, tarOf, zstdOf } from '../testing/index.js'
 import { chainIds, type Layer, LayerStore } from './layers.store.js'
+import { runUnpacker } from './unpacker.exec.js'
 
 let dir: string
 let metadata: Metadata
@@ -79,7 +81,11 @@ const listing = (root: string, at = ''): string[] =>
       ...(entry.isDirectory() ? listing(root, join(at, entry.name)) : []),
     ])
     .sort()
-const file = (name: string, body = 'x', rest: Partial<TarEntry> = {}): TarEntry => ({ name, body, ...rest })
+const file = (name: string, body: string | Uint8Array = 'x', rest: Partial<TarEntry> = {}): TarEntry => ({
+  name,
+  body,
+  ...rest,
+})
 
 /** Nothing outside the layer changed, and nothing half-made is in the store. */
 function expectNothingHappened(): void {
@@ -363,6 +369,33 @@ describe('attacks on unpacking (reliability.md §3)', () => {
     }
   })
 
+  test('A6: a pax header of many megabytes is refused before it is held in memory', () =>
+    expectRefused([file('a', 'x', { pax: { comment: 'x'.repeat(32 * 1024 * 1024) } })]))
+
+  test('A7: attributes and modes that could do harm stay below a directory only root may enter', () => {
+    expect(statSync(`${dir}/root/l`).mode & 0o777).toBe(0o700)
+  })
+
+  test.each<[string, () => Buffer]>([
+    ['one huge file', () => gzipOf([file('bomb', Buffer.alloc(20_000_000))])],
+    [
+      'nothing but zeros after its end',
+      () => gzipSync(Buffer.concat([tarOf([file('a')]), Buffer.alloc(20_000_000)])),
+    ],
+    ['zeros in zstd', () => zstdOf([file('bomb', Buffer.alloc(20_000_000))])],
+  ])('A8: an archive that blows up to more than allowed (%s) is refused', async (_name, pack) => {
+    const bomb = pack()
+    expect(bomb.length).toBeLessThan(100_000)
+    const target = `${dir}/root/l/bomb`
+    mkdirSync(target)
+    const blob = content.path(await content.put(bomb))
+    await expect(runUnpacker(blob, target, 1_000_000)).rejects.toMatchObject({
+      code: 'image.layer_too_large',
+    })
+    const written = listing(target).reduce((sum, path) => sum + statSync(`${target}/${path}`).size, 0)
+    expect(written).toBeLessThan(3_000_000)
+  })
+
   test('A9: an archive that unpacks to another diff id is refused and nothing of it stays', async () => {
     const blob = await content.put(gzipOf([file('a')]))
     const claimed = digestOf('something else')
@@ -387,6 +420,33 @@ describe('attacks on unpacking (reliability.md §3)', () => {
     })
     expect(content.list()).toEqual([])
     expect(readdirSync(`${dir}/root/content/ingest`)).toEqual([])
+  })
+})
+
+describe('a full disk', () => {
+  test('ends a transfer and an unpacking with an error, and leaves nothing half', async () => {
+    const small = `${dir}/small`
+    mkdirSync(small)
+    mount('tmpfs', small, 'tmpfs', 0, 'size=2m')
+    const smallMetadata = openMetadata(`${small}/root`)
+    try {
+      const smallContent = new ContentStore(`${small}/root`)
+      const smallLayers = new LayerStore(`${small}/root`, smallMetadata, smallContent)
+      const noise = randomBytes(4_000_000)
+      await expect(smallContent.put(noise)).rejects.toMatchObject({ code: 'host.disk_full' })
+      expect(smallContent.list()).toEqual([])
+      const entries = [file('zeros', Buffer.alloc(4_000_000))]
+      const diffId = digestOf(tarOf(entries))
+      const blob = await smallContent.put(gzipOf(entries))
+      await expect(smallLayers.ensure(diffId, diffId, blob, [])).rejects.toMatchObject({
+        code: 'host.disk_full',
+      })
+      expect(readdirSync(`${small}/root/l`)).toEqual([])
+      expect(readdirSync(`${small}/root/content/ingest`)).toEqual([])
+    } finally {
+      smallMetadata.close()
+      umount(small, MNT_DETACH)
+    }
   })
 })
 

@@ -37,7 +37,7 @@ test('no header, however long or odd, takes long or breaks the parser', () => {
   )
   const before = performance.now()
   parseChallenge(`Bearer ${'a='.repeat(100_000)}${'"'.repeat(100_000)}`)
-  expect(performance.now() - before).toBeLessThan(200)
+  expect(performance.now() - before).toBeLessThan(1_000)
 })
 
 describe('where a login may be sent (CVE-2026-33540)', () => {
