@@ -138,13 +138,10 @@ export class ClusterLoops {
     const nowMs = this.deps.clock.monotonicMs()
     const silent = new Set(sessions.silent(nowMs))
     const connected = new Set(sessions.nodeIds())
-    for (const id of connected) this.lastConnected.set(id, nowMs)
+    const graceOver = nowMs - this.ledSinceMs > SESSION_SETTINGS.downAfterMs
     const view = await this.views.load()
     const absent = view.nodes.filter(
-      (node) =>
-        node.state !== 'down' &&
-        (silent.has(node.id) ||
-          (!connected.has(node.id) && this.absentFor(node.id, nowMs) > SESSION_SETTINGS.downAfterMs)),
+      (node) => node.state !== 'down' && (silent.has(node.id) || (sessions.isUnheard(node.id) && graceOver)),
     )
     if (absent.length > 0) {
       await this.nodes.setState(
@@ -168,12 +165,6 @@ export class ClusterLoops {
         'ready',
       )
     if (heard.length > 0) await this.nodes.heartbeats(heard)
-  }
-
-  private readonly lastConnected = new Map<string, number>()
-
-  private absentFor(nodeId: string, nowMs: number): number {
-    return nowMs - Math.max(this.lastConnected.get(nodeId) ?? 0, this.ledSinceMs)
   }
 
   // ---- rounds -----------------------------------------------------------------------------------

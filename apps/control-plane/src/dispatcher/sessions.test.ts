@@ -101,4 +101,12 @@ describe('proof of life', () => {
     expect(sessions.heardSince(1_000)).toEqual(['a'])
     expect(sessions.heardSince(1_001)).toEqual([])
   })
+
+  test('losing the connection is no proof of life: the limit counts from the last heartbeat', () => {
+    const { sessions } = opened(1_000)
+    sessions.close('a', 's1')
+    expect(sessions.silent(11_000)).toEqual([])
+    expect(sessions.silent(11_001)).toEqual(['a'])
+    expect([sessions.isUnheard('a'), sessions.isUnheard('b')]).toEqual([false, true])
+  })
 })

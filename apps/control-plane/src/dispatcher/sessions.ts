@@ -15,7 +15,6 @@ interface Session {
   sent: Map<string, Assignment>
   /** The nonce the agent must echo to prove that it hears us. */
   nonce: string
-  heardAtMs: number
 }
 
 export interface SessionSettings {
@@ -26,6 +25,8 @@ export interface SessionSettings {
 /** The live sessions of this leader, one a node. Holds no I/O: streams are handed in, time and random ids are arguments. */
 export class Sessions {
   private readonly byNode = new Map<string, Session>()
+  /** The last proof of life of each node; it outlives the session, so that a node which only loses connections is not taken for alive. */
+  private readonly heardAtMs = new Map<string, number>()
 
   constructor(
     readonly settings: SessionSettings,
@@ -34,7 +35,8 @@ export class Sessions {
 
   open(nodeId: string, stream: SessionStream, id: string, nowMs: number): void {
     this.byNode.get(nodeId)?.stream.supersede()
-    this.byNode.set(nodeId, { id, nodeId, stream, sequence: 0, sent: new Map(), nonce: id, heardAtMs: nowMs })
+    this.byNode.set(nodeId, { id, nodeId, stream, sequence: 0, sent: new Map(), nonce: id })
+    this.heardAtMs.set(nodeId, nowMs)
   }
 
   close(nodeId: string, id: string): void {
@@ -55,31 +57,53 @@ export class Sessions {
     if (session?.id !== id) return undefined
     const proven = nonce === session.nonce
     session.nonce = next
-    if (proven) session.heardAtMs = nowMs
+    if (proven) this.heardAtMs.set(nodeId, nowMs)
     return proven
   }
 
-  /** Nodes whose last proof of life is older than the limit. */
+  /** Nodes whose last proof of life is older than the limit, connected or not. */
   silent(nowMs: number): readonly string[] {
-    return [...this.byNode.values()].filter((session) => nowMs - session.heardAtMs > this.settings.downAfterMs).map((session) => session.nodeId)
+    return this.heard((atMs) => nowMs - atMs > this.settings.downAfterMs)
   }
 
   /** Nodes heard since a moment. */
   heardSince(sinceMs: number): readonly string[] {
-    return [...this.byNode.values()].filter((session) => session.heardAtMs >= sinceMs).map((session) => session.nodeId)
+    return this.heard((atMs) => atMs >= sinceMs)
+  }
+
+  /** Never heard by this leader. */
+  isUnheard(nodeId: string): boolean {
+    return !this.heardAtMs.has(nodeId)
+  }
+
+  private heard(matches: (atMs: number) => boolean): readonly string[] {
+    return [...this.heardAtMs].filter(([, atMs]) => matches(atMs)).map(([nodeId]) => nodeId)
   }
 
   /** Brings a node's picture up to date: the full set first, increments after. */
   update(nodeId: string, assignments: readonly Assignment[]): void {
     const session = this.byNode.get(nodeId)
     if (!session) return
-    const head = { sessionId: session.id, epoch: this.epoch, heartbeatPeriodMs: this.settings.heartbeatPeriodMs, nonce: session.nonce }
+    const head = {
+      sessionId: session.id,
+      epoch: this.epoch,
+      heartbeatPeriodMs: this.settings.heartbeatPeriodMs,
+      nonce: session.nonce,
+    }
     if (session.sequence === 0) {
-      session.stream.send({ ...head, sequence: 1n, body: { $case: 'full', value: { assignments: [...assignments] } } })
+      session.stream.send({
+        ...head,
+        sequence: 1n,
+        body: { $case: 'full', value: { assignments: [...assignments] } },
+      })
     } else {
       const increment = diffAssignments(session.sent, assignments)
       if (!increment) return
-      session.stream.send({ ...head, sequence: BigInt(session.sequence + 1), body: { $case: 'increment', value: increment } })
+      session.stream.send({
+        ...head,
+        sequence: BigInt(session.sequence + 1),
+        body: { $case: 'increment', value: increment },
+      })
     }
     session.sequence += 1
     session.sent = new Map(assignments.map((assignment) => [assignment.taskId, assignment]))
