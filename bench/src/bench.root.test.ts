@@ -10,9 +10,11 @@ const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const dir = mkdtempSync(join(tmpdir(), 'bt-'))
 const out = join(dir, 'report.json')
 let report: Report
+let printed = ''
 
 beforeAll(() => {
-  execFileSync(process.execPath, [main, 'run', '--runs', '2', '--out', out], {
+  printed = execFileSync(process.execPath, [main, 'run', '--runs', '2', '--out', out], {
+    encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TMPDIR: dir },
   })
@@ -35,6 +37,12 @@ test('every peer is either measured with a ratio to Berth, or named with the rea
     .map((row) => row.name)
   const named = new Set([...measured, ...report.absent.map((peer) => peer.name)])
   expect([...named].sort()).toEqual(['berth', 'docker', 'podman'])
+})
+
+test('the table is followed by the same report as one line of JSON', () => {
+  const line = printed.split('\n').find((text) => text.startsWith('{')) ?? ''
+  expect(JSON.parse(line)).toEqual(report)
+  expect(printed).toMatch(/started +p90 +vs berth +removed/)
 })
 
 test('nothing is left: no files, mounts, cgroups', () => {

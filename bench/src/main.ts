@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
   const report = await bench(options, stopping.signal, (text) => process.stderr.write(`bench: ${text}\n`))
-  process.stdout.write(`\n${renderReport(report)}`)
+  process.stdout.write(`\n${renderReport(report)}\n${JSON.stringify(report)}\n`)
   if (!options.out) return
   writeFileSync(options.out, `${JSON.stringify(report, null, 2)}\n`)
   process.stdout.write(`written to ${options.out}\n`)
