@@ -63,10 +63,8 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   })
   if (store.list().length > 0) await engine.recover()
   else engine.watch()
-  const stopSignals = new Map(
-    (await modules.images.list()).map((image) => [image.id, image.config.stopSignal]),
-  )
-  const containers = openContainers(engine, store, (row) => stopSignals.get(row.imageId) ?? '')
+  const stopSignalOf = async (imageId: string) => (await modules.images.find(imageId))?.config.stopSignal
+  const containers = openContainers(engine, store, stopSignalOf)
   return {
     images: modules.images,
     containers,

@@ -125,6 +125,15 @@ describe('stop', () => {
     expect(await linesOf(container)).toContain('bye')
   })
 
+  test('without one in the spec the image’s stop signal counts, also of an image that came after the start', async () => {
+    await buildTinyImage(host.runtime, { tag: 'quits:1', lines: ['STOPSIGNAL SIGQUIT'] })
+    const container = await sh('trap "exit 8" QUIT; echo ready; while :; do sleep 0.05; done', {
+      image: 'quits:1',
+    })
+    await firstLine(container)
+    expect((await host.runtime.containers.stop(container.id)).exit).toMatchObject({ code: 8 })
+  })
+
   test('a process that ignores the stop signal is killed when the timeout is over', async () => {
     const container = await sh('trap "" TERM; echo ready; while :; do sleep 0.05; done', {
       stopTimeoutMs: 300,
@@ -145,6 +154,21 @@ describe('stop', () => {
     await host.runtime.containers.stop(container.id, { timeoutMs: 0 })
     await host.runtime.containers.remove(container.id)
     expect(processes()).toEqual([])
+  })
+
+  test('a caller who gives up ends its wait; what was not begun is not done', async () => {
+    const { containers } = host.runtime
+    const container = await sh('trap "" TERM; echo ready; while :; do sleep 0.05; done')
+    await firstLine(container)
+    const given = new AbortController()
+    const stopping = containers.stop(container.id, { timeoutMs: 60_000, signal: given.signal })
+    given.abort()
+    await expect(stopping).rejects.toMatchObject({ code: 'cancelled' })
+    expect(await containers.inspect(container.id)).toMatchObject({ state: 'running', pid: container.pid })
+    await containers.remove(container.id, { force: true })
+    const never = { name: 'never', image: 'tiny:1' }
+    await expect(containers.create(never, given.signal)).rejects.toMatchObject({ code: 'cancelled' })
+    await expect(containers.inspect('never')).rejects.toMatchObject({ code: 'container.not_found' })
   })
 
   test('waiting ends with the caller’s signal, also one that was given already', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ContainerSpec, ContainerState, PortMapping } from '../api.js'
 import { conmonArgs } from './conmon-args.js'
-import { checkSpec, mayBecome, parseSignal } from './lifecycle.js'
+import { checkSpec, chooseStopSignal, mayBecome, parseSignal } from './lifecycle.js'
 import { containerPaths } from './paths.js'
 import { assertPortsFree, endpointsOf } from './ports.js'
 
@@ -70,6 +70,15 @@ test.each([
 
 test.each(['', 'SIGNONE', '0', '-9', '999', 'toString', '__proto__'])('%j is no signal', (text) => {
   expect(() => parseSignal(text)).toThrow(expect.objectContaining({ code: 'container.signal_invalid' }))
+})
+
+test('the stop signal is the spec’s, else the image’s, else SIGTERM also when the image names one we do not know', () => {
+  expect(chooseStopSignal('SIGINT', 'SIGQUIT')).toBe('SIGINT')
+  expect(chooseStopSignal(undefined, 'SIGQUIT')).toBe('SIGQUIT')
+  expect(chooseStopSignal('', '')).toBe('SIGTERM')
+  expect(chooseStopSignal(undefined, 'SIGRTMIN+3')).toBe('SIGTERM')
+  const wrong = { name: 'x', image: 'x', stopSignal: 'SIGNONE' }
+  expect(() => checkSpec(wrong)).toThrow(expect.objectContaining({ code: 'container.signal_invalid' }))
 })
 
 describe('ports', () => {

@@ -19,7 +19,7 @@ export const mayBecome = (from: ContainerState, to: ContainerState): boolean => 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 const ENV_MAX_BYTES = 131_072
 
-/** @throws container.spec_invalid naming the field */
+/** @throws container.spec_invalid naming the field, container.signal_invalid */
 export function checkSpec(spec: ContainerSpec): void {
   const invalid = (why: string) =>
     fault.invalidArgument(
@@ -41,6 +41,7 @@ export function checkSpec(spec: ContainerSpec): void {
         throw invalid(`${field} has an entry longer than ${ENV_MAX_BYTES} bytes`)
     }
   }
+  if (spec.stopSignal) parseSignal(spec.stopSignal)
   for (const port of spec.ports ?? []) {
     if (!Number.isInteger(port.containerPort) || port.containerPort < 1 || port.containerPort > 65_535)
       throw invalid(`container port ${port.containerPort} must be from 1 to 65535`)
@@ -76,4 +77,14 @@ export function parseSignal(text: string): NodeJS.Signals {
       `${JSON.stringify(text)} is not a signal: use one of ${Object.keys(SIGNALS).join(', ')}`,
     )
   return name as NodeJS.Signals
+}
+
+/** The spec's, else the image's where we know it (images name real-time signals too), else SIGTERM. @throws container.signal_invalid */
+export function chooseStopSignal(spec: string | undefined, image: string | undefined): NodeJS.Signals {
+  if (spec) return parseSignal(spec)
+  try {
+    return parseSignal(image || 'SIGTERM')
+  } catch {
+    return 'SIGTERM'
+  }
 }

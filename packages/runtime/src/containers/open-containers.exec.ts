@@ -1,8 +1,8 @@
-import { type ContainerId, fault } from '@berth/core'
-import type { ContainerInfo, Containers, LogOptions } from '../api.js'
-import { type ContainerStore, info } from './containers.store.js'
+import { fault } from '@berth/core'
+import type { Containers, LogOptions } from '../api.js'
+import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
-import { parseSignal } from './lifecycle.js'
+import { chooseStopSignal, parseSignal } from './lifecycle.js'
 import { readLogs } from './logs.store.js'
 
 const STOP_TIMEOUT_MS = 10_000
@@ -12,28 +12,25 @@ const KILL_WAIT_MS = 5_000
 export function openContainers(
   engine: ContainerEngine,
   store: ContainerStore,
-  stopSignalOf: (row: ContainerInfo) => string,
+  stopSignalOf: (imageId: string) => Promise<string | undefined>,
 ): Containers {
-  const stop = async (id: ContainerId, timeoutMs: number): Promise<void> => {
-    const row = store.get(id)
-    if (row.state !== 'running') return
-    const ended = engine.waitForExit(id)
-    engine.signal(id, parseSignal(row.spec.stopSignal || stopSignalOf(info(row)) || 'SIGTERM'))
-    if (await within(ended, timeoutMs)) return
-    engine.signal(id, 'SIGKILL')
-    if (await within(ended, KILL_WAIT_MS)) return
-    throw fault.deadlineExceeded(
-      'container.unkillable',
-      `container ${row.spec.name} does not end after SIGKILL: a process of it is stuck in the kernel`,
-    )
-  }
   return {
-    create: (spec) => engine.create(spec),
-    start: (id, options) => engine.exclusive(id, () => engine.start(id, options?.publish ?? 'now')),
+    create: async (spec, signal) => {
+      assertWanted(signal)
+      return engine.create(spec)
+    },
+    start: (id, options) =>
+      engine.exclusive(id, async () => {
+        assertWanted(options?.signal)
+        return engine.start(id, options?.publish ?? 'now')
+      }),
     publish: (id) => engine.setPublished(id, true),
     unpublish: (id) => engine.setPublished(id, false),
     stop: async (id, options) => {
-      await stop(id, options?.timeoutMs ?? store.get(id).spec.stopTimeoutMs ?? STOP_TIMEOUT_MS)
+      const row = store.get(id)
+      const timeoutMs = options?.timeoutMs ?? row.spec.stopTimeoutMs ?? STOP_TIMEOUT_MS
+      const stopSignal = chooseStopSignal(row.spec.stopSignal, await stopSignalOf(row.imageId))
+      await stop(engine, row, stopSignal, timeoutMs, options?.signal)
       return info(store.get(id))
     },
     kill: async (id, signalName) => engine.signal(id, parseSignal(signalName ?? 'SIGKILL')),
@@ -68,15 +65,49 @@ export function openContainers(
   }
 }
 
-/** Whether the promise settled in time. */
-async function within(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), timeoutMs)
+/** Asks with the stop signal, then takes the whole pid namespace down. @throws container.unkillable, cancelled */
+async function stop(
+  engine: ContainerEngine,
+  row: ContainerRow,
+  stopSignal: NodeJS.Signals,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (row.state !== 'running') return
+  assertWanted(signal)
+  const ended = engine.waitForExit(row.id)
+  engine.signal(row.id, stopSignal)
+  if (await within(ended, timeoutMs, signal)) return
+  engine.signal(row.id, 'SIGKILL')
+  if (await within(ended, KILL_WAIT_MS, signal)) return
+  throw fault.deadlineExceeded(
+    'container.unkillable',
+    `container ${row.spec.name} does not end after SIGKILL: a process of it is stuck in the kernel`,
+  )
+}
+
+const cancelled = () => fault.cancelled('cancelled', 'the operation was cancelled by its caller')
+
+/** What was given up before its turn came is not begun; what has begun is ended, since half of it helps nobody. */
+function assertWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw cancelled()
+}
+
+/** Whether the promise settled in time. @throws cancelled when the caller gives up meanwhile */
+async function within(
+  promise: Promise<unknown>,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const done = new AbortController()
+  const late = new Promise<boolean>((resolve, reject) => {
+    const timer = setTimeout(() => resolve(false), timeoutMs)
+    done.signal.addEventListener('abort', () => clearTimeout(timer))
+    signal?.addEventListener('abort', () => reject(cancelled()), { signal: done.signal })
   })
   try {
     return await Promise.race([promise.then(() => true), late])
   } finally {
-    clearTimeout(timer)
+    done.abort()
   }
 }

@@ -12,6 +12,8 @@ export interface TransferDeps {
   readonly layers: LayerStore
   readonly store: ImageStore
   readonly access: (host: string) => RegistryAccess | undefined
+  /** Told once for each image that arrived, however many asked for it. */
+  onPulled(reference: string): void
 }
 
 /** Images to and from registries; pulls of one image at the same time are one. */
@@ -39,6 +41,7 @@ export class ImageTransfers {
     const { image, blobs } = await pullImage(this.deps, parsed, options)
     await failpoint('pull.before_commit')
     this.deps.store.put(image, blobs, formatReference(parsed))
+    this.deps.onPulled(formatReference(parsed))
     return this.deps.store.get(image.id)
   }
 

@@ -44,12 +44,14 @@ export function openImages(deps: ImagesDeps): ImagesModule {
   const snapshots = new SnapshotStore(deps.root, deps.metadata)
   const store = new ImageStore(deps.metadata)
   const access = (host: string) => deps.registries[host]
+  const announce: Parts['announce'] = (action, reference) =>
+    deps.emit({ kind: 'image', action, reference, atMs: Date.now() })
+  const onPulled = (reference: string) => announce('pulled', reference)
   const parts: Parts = {
-    ...{ content, layers, snapshots, store },
+    ...{ content, layers, snapshots, store, announce },
     gate: new TransferGate(),
-    transfers: new ImageTransfers({ content, layers, store, access }),
+    transfers: new ImageTransfers({ content, layers, store, access, onPulled }),
     isImageInUse: deps.isImageInUse,
-    announce: (action, reference) => deps.emit({ kind: 'image', action, reference, atMs: Date.now() }),
   }
   return {
     images: imagesOf(parts),
@@ -67,11 +69,7 @@ export function openImages(deps: ImagesDeps): ImagesModule {
 function imagesOf(parts: Parts): Images {
   const { store, gate, transfers, announce } = parts
   return {
-    pull: async (reference, options = {}) => {
-      const image = await gate.shared(() => transfers.pull(reference, options))
-      announce('pulled', canonical(reference))
-      return image
-    },
+    pull: (reference, options = {}) => gate.shared(() => transfers.pull(reference, options)),
     push: async (reference, options = {}) => {
       const digest = await gate.shared(() => transfers.push(reference, options))
       announce('pushed', canonical(reference))

@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { digestOf } from '@berth/core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { ImageRecord, Runtime, TransferProgress } from '../api.js'
+import type { ImageRecord, Runtime, RuntimeEvent, TransferProgress } from '../api.js'
 import {
   buildTinyImage,
   gzipOf,
@@ -92,8 +93,14 @@ describe('push and pull', () => {
   test('many pulls of one image at once fetch each blob once', async () => {
     const reference = await pushed(registry)
     const before = registry.requests.length
+    const stop = new AbortController()
+    const events = host.runtime.events(stop.signal)
     const all = await Promise.all(Array.from({ length: 5 }, () => host.runtime.images.pull(reference)))
     expect(new Set(all.map((image) => image.id)).size).toBe(1)
+    stop.abort()
+    const seen: RuntimeEvent[] = []
+    for await (const event of events) seen.push(event)
+    expect(seen).toMatchObject([{ kind: 'image', action: 'pulled', reference }])
     const fetched = registry.requests
       .slice(before)
       .filter((line) => line.startsWith('GET') && line.includes('/blobs/'))
@@ -233,6 +240,42 @@ describe('a registry that fails', () => {
     registry.misbehave({ truncate: true })
     await expect(host.runtime.images.pull(reference)).rejects.toMatchObject({ code: 'registry.unreachable' })
     await expectNothing(host.runtime)
+  })
+})
+
+/** A certificate of its own for 127.0.0.1 and its key. */
+function certificate(name: string): { readonly keyPem: string; readonly certPem: string } {
+  const [key, cert] = [`${host.dir}/${name}.key`, `${host.dir}/${name}.crt`]
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=${name} -addext subjectAltName=IP:127.0.0.1`
+  execFileSync('openssl', [...words.split(' '), '-keyout', key, '-out', cert], { stdio: 'ignore' })
+  return { keyPem: readFileSync(key, 'utf8'), certPem: readFileSync(cert, 'utf8') }
+}
+
+describe('a registry with an authority of its own', () => {
+  test('is spoken to with its CA and a client certificate, and with nothing less', async () => {
+    const [server, client, stranger] = [certificate('server'), certificate('client'), certificate('stranger')]
+    const guarded = await openRegistry({ tls: { ...server, clientCaPem: client.certPem } })
+    const endpoint = `https://${guarded.host}`
+    const whole = {
+      endpoint,
+      caPem: server.certPem,
+      clientCertPem: client.certPem,
+      clientKeyPem: client.keyPem,
+    }
+    await sender.reopen({ registries: { 'berth.internal': whole } })
+    await sender.runtime.images.tag('tiny:1', 'berth.internal/demo/web:1')
+    await sender.runtime.images.push('berth.internal/demo/web:1')
+    for (const access of [
+      { ...whole, caPem: stranger.certPem },
+      { endpoint, caPem: server.certPem },
+    ]) {
+      const runtime = await host.reopen({ registries: { 'berth.internal': access } })
+      await expect(runtime.images.pull('berth.internal/demo/web:1')).rejects.toMatchObject({
+        code: 'registry.unreachable',
+      })
+    }
+    const runtime = await host.reopen({ registries: { 'berth.internal': whole } })
+    expect(await runtime.images.pull('berth.internal/demo/web:1')).toMatchObject({ id: built.id })
   })
 })
 

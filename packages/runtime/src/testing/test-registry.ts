@@ -1,6 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Digest, digestOf } from '@berth/core'
@@ -41,6 +48,8 @@ export interface TestRegistryOptions {
   readonly password?: string
   /** Where the bearer challenge sends the client; this registry's own /token by default. */
   readonly realm?: string
+  /** Speaks https; with `clientCaPem` only to clients with a certificate of that authority. */
+  readonly tls?: { readonly keyPem: string; readonly certPem: string; readonly clientCaPem?: string }
 }
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -80,7 +89,7 @@ class Registry implements TestRegistry {
   }
 
   async up(): Promise<void> {
-    const server = createServer((request, response) => {
+    const server = this.makeServer((request, response) => {
       this.answer({ request, response, url: new URL(request.url ?? '/', `http://${this.host}`) }).catch(
         (error: unknown) => send(response, 500, String(error)),
       )
@@ -92,6 +101,14 @@ class Registry implements TestRegistry {
     })
     const address = server.address()
     this.port = typeof address === 'object' && address ? address.port : 0
+  }
+
+  private makeServer(listener: RequestListener): Server {
+    const { tls } = this.options
+    if (!tls) return createServer(listener)
+    const { keyPem: key, certPem: cert, clientCaPem } = tls
+    const client = clientCaPem ? { ca: clientCaPem, requestCert: true, rejectUnauthorized: true } : {}
+    return createTlsServer({ key, cert, ...client }, listener)
   }
 
   async down(): Promise<void> {
