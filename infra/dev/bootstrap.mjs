@@ -149,7 +149,7 @@ function build(scope) {
   run('turbo', ['run', 'build', ...filters, '--output-logs=errors-only'], { what: 'the build' })
 }
 
-const need = NEEDS[command]
+const need = Object.hasOwn(NEEDS, command) ? NEEDS[command] : undefined
 if (!need) stop(`unknown command ${command}: use up, down, status, logs, lab, test or bench.`)
 checkMachine(need)
 installPackages(need)

@@ -77,7 +77,7 @@ async function purgeBuilder(lab: LabLayout): Promise<void> {
 
 async function undoKernel(lab: LabLayout): Promise<void> {
   const state = readState(lab)
-  if (!state || state.mountedControllers.length === 0 || otherLabsUp(lab)) return
+  if (!state || state.mountedControllers.length === 0 || otherLabsUp(lab).length > 0) return
   await unmountControllers(state.mountedControllers)
   writeState(lab, { ...state, mountedControllers: [] })
 }

@@ -69,6 +69,10 @@ export function labLayout(name: string, hostCount: number): LabLayout {
   }
 }
 
+/** Forty labs have addresses of their own; two names may fall on the same ones, and then only one of them can be up. */
+export const sharesAddresses = (one: LabLayout, other: LabLayout): boolean =>
+  one.name !== other.name && one.gateway === other.gateway
+
 interface Base {
   readonly name: string
   readonly stateDir: string

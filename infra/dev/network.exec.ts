@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { run, succeeds } from './command.exec.js'
+import { run } from './command.exec.js'
 import type { HostLayout, LabLayout } from './layout.js'
 
 /** The private bridge that stands for the wire between the hosts. Idempotent. */
@@ -44,7 +44,5 @@ export async function removeHost(host: HostLayout): Promise<void> {
 export async function removeBridge(lab: LabLayout): Promise<void> {
   if (existsSync(`/sys/class/net/${lab.bridge}`)) await run('ip', ['link', 'del', lab.bridge])
 }
-
-export const isHostUp = (host: HostLayout): Promise<boolean> => succeeds('ip', ['link', 'show', host.cable])
 
 export const isHostMade = (host: HostLayout): boolean => existsSync(`/run/netns/${host.namespace}`)

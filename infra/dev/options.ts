@@ -14,8 +14,8 @@ export interface LabRequest {
 const number = (name: string, text: string | undefined, min: number, max: number): number | undefined => {
   if (text === undefined) return undefined
   const value = Number(text.replace(/(%|ms)$/, ''))
-  if (!Number.isFinite(value) || value < min || value > max)
-    throw fault.invalidArgument('lab.usage', `--${name} ${text} must be a number from ${min} to ${max}`)
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw fault.invalidArgument('lab.usage', `--${name} ${text} must be a whole number from ${min} to ${max}`)
   return value
 }
 

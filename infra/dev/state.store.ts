@@ -39,13 +39,12 @@ export function bootIdOf(path: string): string {
 }
 
 /** Other labs that are up on this machine. */
-export function otherLabsUp(lab: LabLayout): boolean {
-  return readdirSync('/run').some(
-    (entry) =>
-      entry.startsWith('berth-lab') &&
-      `/run/${entry}` !== lab.runDir &&
-      existsSync(`/run/${entry}/supervisor.sock`),
-  )
+export function otherLabsUp(lab: LabLayout, runRoot = '/run'): readonly LabLayout[] {
+  return readdirSync(runRoot)
+    .filter((entry) => existsSync(`${runRoot}/${entry}/supervisor.sock`))
+    .flatMap((entry) => /^berth-(?:lab-)?([a-z][a-z0-9]{0,7})$/.exec(entry)?.[1] ?? [])
+    .filter((name) => name !== lab.name)
+    .map((name) => labLayout(name, 0))
 }
 
 export const readText = (path: string): string | undefined =>

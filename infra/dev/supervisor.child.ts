@@ -89,8 +89,12 @@ function launch(slot: Slot): void {
       recordPath(slot.part.name),
       JSON.stringify({ pid: child.pid, startTime: startTime(child.pid) }),
     )
-  child.once('error', () => ended(slot))
-  child.once('exit', () => ended(slot))
+  // A child that was already replaced may be seen to end only now: that is not the end of its successor.
+  const over = () => {
+    if (slot.child === child) ended(slot)
+  }
+  child.once('error', over)
+  child.once('exit', over)
 }
 
 function ended(slot: Slot): void {

@@ -9,17 +9,18 @@ import { missingControllers, mountControllers } from './cgroups.exec.js'
 import { run } from './command.exec.js'
 import { baseUrl, controlPlaneCommand, databaseUrlOf, labApi } from './control-plane.exec.js'
 import { ensureDemo, WEB_PORT } from './demo.exec.js'
-import type { HostLayout, LabLayout } from './layout.js'
+import { type HostLayout, type LabLayout, sharesAddresses } from './layout.js'
 import { ensureBridge, ensureHost } from './network.exec.js'
 import { labParts } from './parts.js'
 import { say, step } from './progress.exec.js'
-import { bootIdOf, readState, writeAtomically, writeState } from './state.store.js'
+import { bootIdOf, otherLabsUp, readState, writeAtomically, writeState } from './state.store.js'
 import { askSupervisor, ensureSupervisor } from './supervisor.client.js'
 
 export const repo = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 /** Brings the lab up, or repairs what is down; what runs is left alone. */
 export async function up(lab: LabLayout, options: { demo: boolean }): Promise<void> {
+  assertOwnAddresses(lab)
   prepareDirectories(lab)
   await prepareKernel(lab)
   await ensureBridge(lab)
@@ -35,6 +36,15 @@ export async function up(lab: LabLayout, options: { demo: boolean }): Promise<vo
   ])
   say('ready')
   process.stdout.write(summary(lab, login, web !== undefined))
+}
+
+function assertOwnAddresses(lab: LabLayout): void {
+  const rival = otherLabsUp(lab).find((other) => sharesAddresses(lab, other))
+  if (rival)
+    throw fault.failedPrecondition(
+      'lab.addresses_taken',
+      `lab ${rival.name} is up and has the addresses that lab ${lab.name} would have: take it down or choose another BERTH_LAB`,
+    )
 }
 
 function prepareDirectories(lab: LabLayout): void {

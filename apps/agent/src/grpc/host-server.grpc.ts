@@ -13,7 +13,7 @@ import type { ContainerInfo, Runtime } from '@berth/runtime'
 import { experimental, type handleUnaryCall, Server, type ServerWritableStream } from '@grpc/grpc-js'
 import type { OwnIdentity } from '../identity/own-identity.loop.js'
 import { TASK_LABEL } from '../tasks/container-spec.js'
-import { grpcError } from './grpc-error.js'
+import { grpcStatus } from './grpc-status.js'
 
 const BATCH_LINES = 200
 
@@ -80,7 +80,7 @@ function unary<Request, Response>(
       .then(() => work(call.request))
       .then(
         (response) => callback(null, response),
-        (error: unknown) => callback(grpcError(Fault.from(error))),
+        (error: unknown) => callback(grpcStatus(Fault.from(error))),
       )
   }
 }
@@ -94,7 +94,7 @@ async function stream<Request, Response>(
     await work()
     call.end()
   } catch (error) {
-    call.destroy(Object.assign(new Error('refused'), grpcError(Fault.from(error))))
+    call.destroy(Object.assign(new Error('refused'), grpcStatus(Fault.from(error))))
   }
 }
 

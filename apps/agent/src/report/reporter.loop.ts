@@ -8,13 +8,18 @@ const BATCH = 500
 
 type Send = (statuses: TaskStatus[]) => Promise<void>
 
+/** One session's way to the control plane. */
+interface Line {
+  readonly send: Send
+  readonly fail: (error: unknown) => void
+  isSending: boolean
+}
+
 /** The latest status of every task: kept on disk, sent in batches while a session is open, all of them again when a new one opens. */
 export class Reporter {
   private readonly latest = new Map<string, TaskStatus>()
   private readonly dirty = new Set<string>()
-  private send: Send | undefined
-  private fail: ((error: unknown) => void) | undefined
-  private sending = false
+  private line: Line | undefined
 
   constructor(
     private readonly store: AgentStore,
@@ -47,33 +52,33 @@ export class Reporter {
     return [...this.latest.keys()]
   }
 
+  /** Every status is sent over this session, even what another one may have got through. `fail` hears of a send that did not. */
   attach(send: Send, fail: (error: unknown) => void): void {
-    this.send = send
-    this.fail = fail
+    this.line = { send, fail, isSending: false }
     for (const taskId of this.latest.keys()) this.dirty.add(taskId)
     void this.flush()
   }
 
   detach(): void {
-    this.send = undefined
+    this.line = undefined
   }
 
+  /** A send of an ended session may fail long after the next one began: that is no matter of the next one's. */
   private async flush(): Promise<void> {
-    if (this.sending) return
-    this.sending = true
+    const { line } = this
+    if (!line || line.isSending) return
+    line.isSending = true
     await this.clock.sleep(COALESCE_MS)
-    while (this.send && this.dirty.size > 0) {
+    while (this.line === line && this.dirty.size > 0) {
       const ids = [...this.dirty].slice(0, BATCH)
       for (const id of ids) this.dirty.delete(id)
-      const statuses = ids.flatMap((id) => this.latest.get(id) ?? [])
       try {
-        await this.send(statuses)
+        await line.send(ids.flatMap((id) => this.latest.get(id) ?? []))
       } catch (error) {
-        for (const id of ids) this.dirty.add(id)
-        this.send = undefined
-        this.fail?.(error)
+        if (this.line === line) this.line = undefined
+        line.fail(error)
       }
     }
-    this.sending = false
+    line.isSending = false
   }
 }

@@ -10,6 +10,9 @@ import { grpcFault } from './grpc-fault.js'
 
 const BACKOFF = { initialMs: 200, maxMs: 3_000 }
 const CALL_MS = 3_000
+const FIRST_SET_MS = 10_000
+
+const SILENT = `the control plane sent no assignments within ${FIRST_SET_MS / 1000} s`
 
 export interface SessionDeps {
   readonly controlPlane: string
@@ -77,7 +80,11 @@ export class SessionLoop {
     const failed = new Promise<never>((_resolve, reject) => {
       call.on('error', (error: ServiceError) => reject(grpcFault(error)))
       call.on('end', () => reject(fault.unavailable('session.ended', 'the control plane ended the session')))
-      call.on('data', (message: SessionResponse) => {
+      this.deps.clock.sleep(FIRST_SET_MS, signal).then(
+        () => heart ?? reject(fault.deadlineExceeded('session.silent', SILENT)),
+        () => {},
+      )
+      const take = (message: SessionResponse) => {
         const received = receive({ epoch: store.epoch(), sequence, assignments }, message)
         if (received.kind !== 'set') return reject(fault.conflict(`session.${received.kind}`, received.why))
         ;({ assignments } = received)
@@ -89,6 +96,15 @@ export class SessionLoop {
         heart = new Heart(client, message, this.deps.clock)
         heart.beat(signal).catch(reject)
         reporter.attach((statuses) => reportStatus(client, message.sessionId, statuses), reject)
+      }
+      call.on('data', (message: SessionResponse) => {
+        if (signal.aborted) return
+        try {
+          take(message)
+        } catch (error) {
+          // What cannot be kept must not be obeyed: a full disk ends the session, not the process.
+          reject(error as Error)
+        }
       })
     })
     return failed

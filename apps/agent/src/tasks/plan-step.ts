@@ -63,7 +63,8 @@ export function retained(
 ): ReadonlySet<string> {
   const bySlot = new Map<string, ContainerInfo[]>()
   for (const container of containers) {
-    if (container.state !== 'exited' || container.exit === undefined || container.exit.code === 0) continue
+    const { state, exit } = container
+    if (state !== 'exited' || !exit || exit.code === 0 || exit.reason === 'host_rebooted') continue
     bySlot.set(slotOf(container), [...(bySlot.get(slotOf(container)) ?? []), container])
   }
   const newest = [...bySlot.values()].flatMap((all) =>

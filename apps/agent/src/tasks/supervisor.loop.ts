@@ -8,17 +8,21 @@ import { type RunnerDeps, TaskRunner } from './task-runner.loop.js'
 
 /** Failed containers kept per slot, for their logs. */
 const KEEP_PER_SLOT = 2
+/** Before a task whose runner ended by a fault of its own gets another one. */
+const AGAIN_MS = 5_000
 
 /** One runner a task: those of the present assignments, and those whose containers must go. */
 export class TaskSupervisor {
   private readonly runners = new Map<string, TaskRunner>()
   private readonly stop = new AbortController()
   private queue: Promise<void> = Promise.resolve()
+  private latest: AssignmentSet = new Map()
 
   constructor(private readonly deps: RunnerDeps) {}
 
   /** Makes the host's tasks follow the set. Idempotent; calls are worked off in order. */
   apply(assignments: AssignmentSet): void {
+    this.latest = assignments
     this.queue = this.queue
       .then(() => this.reconcile(assignments))
       .catch((error: unknown) =>
@@ -78,16 +82,18 @@ export class TaskSupervisor {
 
   private add(runner: TaskRunner): void {
     this.runners.set(runner.taskId, runner)
-    void runner.done.then(
-      () => this.runners.delete(runner.taskId),
-      (error: unknown) => {
-        this.runners.delete(runner.taskId)
-        this.deps.logger.error(
-          { task: runner.taskId, error: Fault.from(error).message },
-          'a task runner ended by a fault of its own',
-        )
-      },
-    )
+    const ended = runner.done.catch((error: unknown) => {
+      this.deps.logger.error(
+        { task: runner.taskId, error: Fault.from(error).message },
+        'a task runner ended by a fault of its own',
+      )
+      return this.deps.clock.sleep(AGAIN_MS, this.stop.signal).catch(() => {})
+    })
+    void ended.then(() => {
+      this.runners.delete(runner.taskId)
+      // Assigned once more while its container was on the way out, or its runner failed: a new runner takes it from what is there.
+      if (this.latest.has(runner.taskId) && !this.stop.signal.aborted) this.apply(this.latest)
+    })
   }
 
   /** Lets go of every task; containers run on. */

@@ -1,7 +1,7 @@
 import { assertNever, backoffMs, type Clock, Fault, failpoint, type Logger } from '@berth/core'
 import type { TaskState } from '@berth/domain'
 import type { Assignment, TaskStatus } from '@berth/proto'
-import type { ContainerInfo, Runtime } from '@berth/runtime'
+import type { ContainerExit, ContainerInfo, Runtime } from '@berth/runtime'
 import type { Reporter } from '../report/reporter.loop.js'
 import { containerSpec, probePorts } from './container-spec.js'
 import { planStep, type Step, type Wanted } from './plan-step.js'
@@ -13,6 +13,9 @@ const READY_MS = 10_000
 const BACKOFF = { initialMs: 300, maxMs: 10_000 }
 /** About half a minute of trying before another node gets its chance. */
 const TRIES_MAX = 8
+
+const UNSEEN: ContainerExit = { code: 255, oomKilled: false, reason: 'monitor_lost' }
+const DOWNWARD: readonly Wanted[] = ['running', 'shutdown', 'gone']
 
 export interface RunnerDeps {
   readonly runtime: Runtime
@@ -54,7 +57,7 @@ export class TaskRunner {
 
   /** What is wanted goes down only: running, shutdown, gone. Interrupts a wait. */
   want(wanted: Wanted): void {
-    if (this.wantedNow === wanted) return
+    if (DOWNWARD.indexOf(wanted) <= DOWNWARD.indexOf(this.wantedNow)) return
     this.wantedNow = wanted
     this.tries = 0
     this.changed.abort(new Error('something else is wanted'))
@@ -187,8 +190,8 @@ export class TaskRunner {
   }
 
   private conclude(container: ContainerInfo | undefined): void {
-    if (!container?.exit) return
-    const end = conclusion(container.exit)
+    if (!container) return
+    const end = conclusion(container.exit ?? UNSEEN)
     this.deps.logger.info(
       { task: this.taskId, container: container.id, exitCode: end.exitCode },
       `${end.state}: ${end.message}`,

@@ -20,7 +20,7 @@ const STATUS: Readonly<Record<FaultKind, status>> = {
 }
 
 /** The gRPC edge; the fault's code travels at the head of the details. */
-export const grpcError = (failure: Fault): { readonly code: status; readonly details: string } => ({
+export const grpcStatus = (failure: Fault): { readonly code: status; readonly details: string } => ({
   code: STATUS[failure.kind],
   details: `${failure.code}: ${failure.publicMessage}`,
 })
