@@ -19,6 +19,8 @@ const RUN_PACKAGES = {
   nsenter: 'util-linux',
   useradd: 'passwd',
   busybox: 'busybox-static',
+  catatonit: 'catatonit',
+  sysctl: 'procps',
 }
 const TEST_PACKAGES = {
   ...RUN_PACKAGES,
@@ -28,9 +30,8 @@ const TEST_PACKAGES = {
   curl: 'curl',
   git: 'git',
   python3: 'python3-minimal',
-  gcc: 'gcc',
 }
-const TEST_FILES = { '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk', '/usr/include/stdio.h': 'libc6-dev' }
+const TEST_FILES = { '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk' }
 
 const NEEDS = {
   up: { root: true, packages: RUN_PACKAGES, files: {}, build: 'all' },
