@@ -1,7 +1,11 @@
 import { fault } from '@berth/core'
 import { z } from 'zod'
 
-const address = z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be HOST:PORT')
+const PORT_MAX = 65_535
+const address = z
+  .string()
+  .regex(/^[^\s:]+:\d{1,5}$/, 'must be HOST:PORT')
+  .refine((text) => Number(text.split(':')[1]) <= PORT_MAX, `must have a port of at most ${PORT_MAX}`)
 const path = z.string().startsWith('/', 'must be an absolute path')
 const empty = z.literal('').transform(() => undefined)
 
