@@ -65,19 +65,22 @@ function onPath(program) {
   })
 }
 
-function run(file, argv, { quiet = true, what } = {}) {
-  const result = spawnSync(file, argv, {
-    cwd: repo,
-    encoding: 'utf8',
-    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
-    env: environment(),
-    maxBuffer: 1 << 28,
+/** Runs a step to its end; says every ten seconds that it is still at it. Its output is shown only when it fails. */
+async function run(file, argv, what) {
+  const child = spawn(file, argv, { cwd: repo, stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk) => {
+      output = (output + chunk).slice(-100_000)
+    })
+  const ticker = setInterval(() => say(`... ${what} is still running`), 10_000)
+  const failure = await new Promise((resolve) => {
+    child.on('error', (error) => resolve(`: ${error.message}`))
+    child.on('close', (code) => resolve(code === 0 ? undefined : ''))
   })
-  if (result.status === 0) return
-  const tail = `${result.stdout ?? ''}\n${result.stderr ?? ''}`.trim().split('\n').slice(-30).join('\n')
-  stop(
-    `${what ?? [file, ...argv].join(' ')} failed${result.error ? `: ${result.error.message}` : ''}\n${tail}`,
-  )
+  clearInterval(ticker)
+  if (failure === undefined) return
+  stop(`${what} failed${failure}\n${output.trim().split('\n').slice(-30).join('\n')}`)
 }
 
 function environment() {
@@ -113,7 +116,7 @@ function checkMachine(need) {
   }
 }
 
-function installPackages(need) {
+async function installPackages(need) {
   const missing = [
     ...Object.entries(need.packages).filter(([program]) => !onPath(program)),
     ...Object.entries(need.files).filter(([file]) => !existsSync(file)),
@@ -122,10 +125,12 @@ function installPackages(need) {
   if (!onPath('apt-get'))
     stop(`missing ${missing.join(', ')} and no apt-get to install them: install them by hand.`)
   say(`installing Debian packages: ${missing.join(' ')}`)
-  run('apt-get', ['update', '-qq'], { what: 'apt-get update' })
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], {
-    what: `apt-get install ${missing.join(' ')}`,
-  })
+  await run('apt-get', ['update', '-qq'], 'apt-get update')
+  await run(
+    'apt-get',
+    ['install', '-y', '-qq', '--no-install-recommends', ...missing],
+    `apt-get install ${missing.join(' ')}`,
+  )
 }
 
 function hashOf(files) {
@@ -134,28 +139,28 @@ function hashOf(files) {
   return hash.digest('hex')
 }
 
-function installModules() {
+async function installModules() {
   const stamp = join(repo, 'node_modules', '.berth-installed')
   const now = hashOf(['package.json', 'package-lock.json'])
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return
   say('installing npm packages')
-  run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], { what: 'npm install' })
+  await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], 'npm install')
   writeFileSync(stamp, hashOf(['package.json', 'package-lock.json']))
 }
 
-function build(scope) {
+async function build(scope) {
   if (scope === 'none' || (scope === 'infra' && existsSync(join(repo, 'infra', 'dist', 'main.js')))) return
   say(scope === 'all' ? 'building (cached parts are skipped)' : 'building the lab commands')
   const filters = scope === 'all' ? [] : ['--filter=@berth/infra...']
-  run('turbo', ['run', 'build', ...filters, '--output-logs=errors-only'], { what: 'the build' })
+  await run('turbo', ['run', 'build', ...filters, '--output-logs=errors-only'], 'the build')
 }
 
 const need = Object.hasOwn(NEEDS, command) ? NEEDS[command] : undefined
 if (!need) stop(`unknown command ${command}: use up, down, status, logs, lab, test or bench.`)
 checkMachine(need)
-installPackages(need)
-installModules()
-build(need.build)
+await installPackages(need)
+await installModules()
+await build(need.build)
 mkdirSync(join(repo, 'node_modules'), { recursive: true })
 
 const entry = {
