@@ -94,7 +94,8 @@ async function stream<Request, Response>(
     await work()
     call.end()
   } catch (error) {
-    call.destroy(Object.assign(new Error('refused'), grpcStatus(Fault.from(error))))
+    // Not destroy(): that ends the stream here and tells the caller nothing.
+    call.emit('error', Object.assign(new Error('refused'), grpcStatus(Fault.from(error))))
   }
 }
 
