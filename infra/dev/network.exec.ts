@@ -13,14 +13,31 @@ export async function ensureBridge(lab: LabLayout): Promise<void> {
 /** One host: a network namespace with a cable to the bridge. Idempotent. */
 export async function ensureHost(lab: LabLayout, host: HostLayout): Promise<void> {
   if (!existsSync(`/run/netns/${host.namespace}`)) await run('ip', ['netns', 'add', host.namespace])
-  if (!existsSync(`/sys/class/net/${host.cable}`)) await makeCable(host)
+  if (!(await isWired(host))) await makeCable(host)
   await plugIn(lab, host)
   await inHost(host, ['ip', 'link', 'set', 'lo', 'up'])
   await inHost(host, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
 }
 
-const makeCable = (host: HostLayout): Promise<string> =>
-  run('ip', ['link', 'add', host.cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', host.namespace])
+const isWired = (host: HostLayout): Promise<boolean> =>
+  succeeds('nsenter', [`--net=/run/netns/${host.namespace}`, '--', 'ip', 'link', 'show', 'eth0'])
+
+/** A cable whose other end went away with an earlier namespace is thrown away first. */
+async function makeCable(host: HostLayout): Promise<void> {
+  if (existsSync(`/sys/class/net/${host.cable}`)) await run('ip', ['link', 'del', host.cable])
+  await run('ip', [
+    'link',
+    'add',
+    host.cable,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    host.namespace,
+  ])
+}
 
 /** Every step may have been done already: a host that was left half made is completed. */
 async function plugIn(lab: LabLayout, host: HostLayout): Promise<void> {
