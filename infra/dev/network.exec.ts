@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { run } from './command.exec.js'
+import { run, succeeds } from './command.exec.js'
 import type { HostLayout, LabLayout } from './layout.js'
 
 /** The private bridge that stands for the wire between the hosts. Idempotent. */
