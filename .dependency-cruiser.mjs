@@ -120,11 +120,16 @@ export default {
     {
       name: 'nest-at-the-edge',
       comment:
-        'Nest is how HTTP and websockets come in: only modules, controllers, gateways, filters, guards and main know it; loops and stores are plain classes given a deps record',
+        'Nest is how HTTP and websockets come in: only http/ (which assembles it), modules, controllers, gateways, filters, guards and main know it; loops and stores are plain classes given a deps record',
       severity: 'error',
       from: {
         path: '^apps/control-plane/src/',
-        pathNot: [TEST, '\\.(module|controller|gateway|filter|guard|decorator)\\.ts$', '(^|/)main\\.ts$'],
+        pathNot: [
+          TEST,
+          '/src/http/',
+          '\\.(module|controller|gateway|filter|guard|decorator)\\.ts$',
+          '(^|/)main\\.ts$',
+        ],
       },
       to: { path: '(^|/)node_modules/@nestjs/' },
     },

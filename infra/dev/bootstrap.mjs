@@ -30,6 +30,8 @@ const TEST_PACKAGES = {
   curl: 'curl',
   git: 'git',
   python3: 'python3-minimal',
+  openssl: 'openssl',
+  ps: 'procps',
 }
 const TEST_FILES = { '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk' }
 

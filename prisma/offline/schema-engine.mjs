@@ -27,7 +27,7 @@ const { values: opt, positionals } = parseArgs({
 const datasource = opt.datasource ? JSON.parse(opt.datasource) : {}
 const log = (level, message, extra = {}) =>
   process.stderr.write(
-    JSON.stringify({ level, target: 'schema_engine::logger', fields: { message, ...extra } }) + '\n',
+    `${JSON.stringify({ level, target: 'schema_engine::logger', fields: { message, ...extra } })}\n`,
   )
 
 // Discrete fields on purpose: with `connectionString`, pg would override the
@@ -152,7 +152,7 @@ async function loadEngine() {
   )
   const engine = await bg.SchemaEngine.new(
     { datamodels: files.length ? files : undefined },
-    (entry) => process.env.DEBUG_SCHEMA_ENGINE && process.stderr.write(entry + '\n'),
+    (entry) => process.env.DEBUG_SCHEMA_ENGINE && process.stderr.write(`${entry}\n`),
     factory,
   )
   return { engine, factory }
@@ -169,7 +169,7 @@ function describe(e, factory) {
 
 async function rpc() {
   let loaded
-  const send = (m) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...m }) + '\n')
+  const send = (m) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...m })}\n`)
   let printId = 0
   let pending
   const die = (e) => {
@@ -213,7 +213,7 @@ async function rpc() {
       pending = undefined
       send({ id: req.id, result: result ?? null })
     } catch (e) {
-      if (process.env.DEBUG_SCHEMA_ENGINE) process.stderr.write(String(e?.stack ?? e) + '\n')
+      if (process.env.DEBUG_SCHEMA_ENGINE) process.stderr.write(`${String(e?.stack ?? e)}\n`)
       const data = describe(e, loaded?.factory)
       send({ id: req.id, error: { code: 4466, message: data.message, data } })
     }

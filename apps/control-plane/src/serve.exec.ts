@@ -1,3 +1,4 @@
+import type { Server as HttpsServer } from 'node:https'
 import { isIP } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { type Clock, fault, type Logger } from '@berth/core'
@@ -31,18 +32,35 @@ export interface Serving {
   close(): Promise<void>
 }
 
-/** Starts everything and wires it by hand; the database has been migrated. @throws config.listen_failed, store.unavailable */
+/** Starts everything; the database has been migrated. A start that fails leaves nothing running. @throws config.listen_failed, store.unavailable */
 export async function serve(config: Config, clock: Clock, logger: Logger): Promise<Serving> {
   const database = new Database(config.databaseUrl, logger)
-  const cluster = new ClusterStore(database, config.dataDir, clock)
   const stop = new AbortController()
+  try {
+    return await start({ config, clock, logger, database, stop })
+  } catch (error) {
+    stop.abort(new Error('the start failed'))
+    await database.close()
+    throw error
+  }
+}
+
+interface Start {
+  readonly config: Config
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly database: Database
+  readonly stop: AbortController
+}
+
+/** Wires it by hand: stores, then loops and edges over them. */
+async function start({ config, clock, logger, database, stop }: Start): Promise<Serving> {
+  const cluster = new ClusterStore(database, config.dataDir, clock)
   const ca = await cluster.ca()
   const identity = await OwnIdentity.issue(ca, ownIps(config), clock.nowMs())
-  void identity.run(clock, logger, stop.signal)
   const auth = new AuthStore(database, clock)
   await auth.ensureAdmin()
   const registry = new RegistryStore(database, config.dataDir)
-  void purgeUploads(registry, clock, logger, stop.signal)
   const read = new ReadStore(database)
   const host = new HostClient(database, identity)
   const tickets = new Tickets(ca.hmacKey, clock)
@@ -63,27 +81,15 @@ export async function serve(config: Config, clock: Clock, logger: Logger): Promi
     resolveImage: (image) => resolveImage({ registry, ownHosts: ownHosts(config) }, image),
     isReady: () => readiness(database, loops),
   }
-  const app = await createApp({
-    config,
-    deps,
-    realtime: { read, host, clock, logger, tickets, revision: () => outbox.revision },
-    registry: { store: registry, authorize: (request) => registryRights(auth, request) },
-    logger,
-  })
+  const realtime = { read, host, clock, logger, tickets, revision: () => outbox.revision }
+  const authorize = (request: FastifyRequest) => registryRights(auth, request)
+  const app = await createApp({ config, deps, realtime, registry: { store: registry, authorize }, logger })
   const gateway = app.get(RealtimeGateway)
-  const https = config.https ? createHttpsListener(app, identity) : undefined
-  await listen('BERTH_HTTP_LISTEN', config.http, () => app.listen(config.http.port, config.http.host))
-  if (https && config.https) {
-    const { host: address, port } = config.https
-    await listen(
-      'BERTH_HTTPS_LISTEN',
-      config.https,
-      () =>
-        new Promise<void>((resolve, reject) => https.once('error', reject).listen(port, address, resolve)),
-    )
-  }
+  const https = await openListeners(app, config, identity)
   await loops.start()
+  void identity.run(clock, logger, stop.signal)
   void outbox.run(stop.signal)
+  void purgeUploads(registry, clock, logger, stop.signal)
   logger.info({ http: await app.getUrl(), grpc: `${config.grpc.host}:${config.grpc.port}` }, 'serving')
   const close = async (): Promise<void> => {
     stop.abort(new Error('closing'))
@@ -95,6 +101,22 @@ export async function serve(config: Config, clock: Clock, logger: Logger): Promi
     await database.close()
   }
   return { httpUrl: await app.getUrl(), close }
+}
+
+/** Plain HTTP on loopback, and the same routes over TLS where that is configured. */
+async function openListeners(
+  app: Awaited<ReturnType<typeof createApp>>,
+  config: Config,
+  identity: OwnIdentity,
+): Promise<HttpsServer | undefined> {
+  await listen('BERTH_HTTP_LISTEN', config.http, () => app.listen(config.http.port, config.http.host))
+  if (!config.https) return undefined
+  const { host, port } = config.https
+  const https = createHttpsListener(app, identity)
+  const opened = () =>
+    new Promise<void>((resolve, reject) => https.once('error', reject).listen(port, host, resolve))
+  await listen('BERTH_HTTPS_LISTEN', config.https, opened)
+  return https
 }
 
 async function listen(

@@ -1,11 +1,11 @@
+import type { Clock, Logger } from '@berth/core'
+import type { RateLimit } from '../auth/rate-limit.js'
 import type { HostClient } from '../host/host.client.js'
 import type { AuthStore } from '../store/auth.store.js'
 import type { ClusterStore } from '../store/cluster.store.js'
 import type { NodeWriteStore } from '../store/node-write.store.js'
 import type { ReadStore } from '../store/read.store.js'
 import type { ServiceStore } from '../store/service.store.js'
-import type { RateLimit } from '../auth/rate-limit.js'
-import type { Clock, Logger } from '@berth/core'
 
 /** What controllers are given: plain classes, made once in main. Also their injection token. */
 export abstract class Deps {

@@ -1,7 +1,7 @@
 import '@fastify/cookie'
+import { fault } from '@berth/core'
 import { type CanActivate, type ExecutionContext, SetMetadata } from '@nestjs/common'
 import type { Reflector } from '@nestjs/core'
-import { fault } from '@berth/core'
 import type { FastifyRequest } from 'fastify'
 import { SECURE_SESSION_COOKIE, SESSION_COOKIE } from '../auth/secrets.js'
 import type { Actor, AuthStore } from '../store/auth.store.js'
@@ -28,18 +28,28 @@ export class PolicyGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // A websocket was let in by its ticket, and the gateway knows only sockets that were.
     if (context.getType() !== 'http') return true
-    const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, [context.getHandler(), context.getClass()])
+    const policy = this.reflector.getAllAndOverride<Policy | undefined>(POLICY, [
+      context.getHandler(),
+      context.getClass(),
+    ])
     if (policy === 'public') return true
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>()
     const actor = policy === undefined ? undefined : await authenticate(this.auth, request)
-    if (!actor) throw fault.unauthenticated('auth.required', 'sign in, or send an API token as "Authorization: Bearer …"')
+    if (!actor)
+      throw fault.unauthenticated(
+        'auth.required',
+        'sign in, or send an API token as "Authorization: Bearer …"',
+      )
     if (actor.via === 'session' && !SAFE.has(request.method)) assertSameOrigin(request)
     request.actor = actor
     return true
   }
 }
 
-export async function authenticate(auth: AuthStore, request: AuthenticatedRequest): Promise<Actor | undefined> {
+export async function authenticate(
+  auth: AuthStore,
+  request: AuthenticatedRequest,
+): Promise<Actor | undefined> {
   const header = request.headers.authorization
   if (header?.startsWith('Bearer ')) return auth.findToken(header.slice('Bearer '.length).trim())
   const secret = request.cookies[SECURE_SESSION_COOKIE] ?? request.cookies[SESSION_COOKIE]
@@ -52,6 +62,9 @@ function assertSameOrigin(request: FastifyRequest): void {
   const site = request.headers['sec-fetch-site']
   const foreign = site !== undefined && site !== 'same-origin' && site !== 'none'
   if (request.headers['x-berth-request'] === undefined || foreign) {
-    throw fault.permissionDenied('auth.csrf', 'a browser session may change things only from the dashboard: send the header X-Berth-Request, or use an API token')
+    throw fault.permissionDenied(
+      'auth.csrf',
+      'a browser session may change things only from the dashboard: send the header X-Berth-Request, or use an API token',
+    )
   }
 }

@@ -2,7 +2,11 @@ import { assertNever, type Fault, type FaultKind } from '@berth/core'
 import type { Problem } from '@berth/domain'
 
 /** kind → HTTP status; codes that have a status of their own come first. */
-const BY_CODE: Readonly<Record<string, number>> = { 'precondition.required': 428, 'precondition.failed': 412, 'auth.rate_limited': 429 }
+const BY_CODE: Readonly<Record<string, number>> = {
+  'precondition.required': 428,
+  'precondition.failed': 412,
+  'auth.rate_limited': 429,
+}
 
 export function httpStatus(kind: FaultKind): number {
   switch (kind) {

@@ -16,7 +16,14 @@ export interface ServiceView {
   readonly rebalance: boolean
   readonly removing: boolean
   /** The deployment of the present release while it is not over. */
-  readonly deployment: { readonly id: string; readonly state: string; readonly previousReleaseId: string | null; readonly createdAtMs: number } | undefined
+  readonly deployment:
+    | {
+        readonly id: string
+        readonly state: string
+        readonly previousReleaseId: string | null
+        readonly createdAtMs: number
+      }
+    | undefined
 }
 
 export interface TaskView {

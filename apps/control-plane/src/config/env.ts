@@ -42,11 +42,17 @@ export function readConfig(env: NodeJS.ProcessEnv, holder: string): Config {
   const parsed = envSchema.safeParse(env)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw fault.invalidArgument('config.invalid', `environment variable ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`)
+    throw fault.invalidArgument(
+      'config.invalid',
+      `environment variable ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'is not valid'}`,
+    )
   }
   const { data } = parsed
   if (!/^(127\.|localhost$|\[?::1)/.test(data.BERTH_HTTP_LISTEN.host)) {
-    throw fault.failedPrecondition('config.listener_unsafe', `BERTH_HTTP_LISTEN=${env.BERTH_HTTP_LISTEN} is plain http off loopback: use BERTH_HTTPS_LISTEN for other addresses`)
+    throw fault.failedPrecondition(
+      'config.listener_unsafe',
+      `BERTH_HTTP_LISTEN=${env.BERTH_HTTP_LISTEN} is plain http off loopback: use BERTH_HTTPS_LISTEN for other addresses`,
+    )
   }
   return {
     databaseUrl: data.DATABASE_URL,

@@ -37,4 +37,7 @@ export function grpcStatus(kind: FaultKind): status {
   }
 }
 
-export const grpcError = (failure: Fault): { code: status; details: string } => ({ code: grpcStatus(failure.kind), details: `${failure.code}: ${failure.publicMessage}` })
+export const grpcError = (failure: Fault): { code: status; details: string } => ({
+  code: grpcStatus(failure.kind),
+  details: `${failure.code}: ${failure.publicMessage}`,
+})

@@ -1,8 +1,24 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
 import { type Clock, Fault, fault, type Logger } from '@berth/core'
-import { CertificateServiceService, DispatcherServiceService, EnrollmentServiceService, type SessionRequest, type SessionResponse } from '@berth/proto'
-import { experimental, type handleUnaryCall, type sendUnaryData, Server, type ServerUnaryCall, type ServerWritableStream, status } from '@grpc/grpc-js'
-import { X509Certificate } from 'node:crypto'
+import {
+  type CertificateServiceServer,
+  CertificateServiceService,
+  type DispatcherServiceServer,
+  DispatcherServiceService,
+  type EnrollmentServiceServer,
+  EnrollmentServiceService,
+  type SessionRequest,
+  type SessionResponse,
+} from '@berth/proto'
+import {
+  experimental,
+  type handleUnaryCall,
+  Server,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js'
 import { signNode } from '../ca/certificates.exec.js'
 import type { OwnIdentity } from '../ca/own-identity.loop.js'
 import { isIssuedBy } from '../ca/renewal.js'
@@ -37,19 +53,25 @@ type AuthContext = { getAuthContext(): { sslPeerCertificate?: { readonly raw: Bu
 function nodeOf(deps: DispatcherDeps, call: AuthContext): string {
   const raw = call.getAuthContext().sslPeerCertificate?.raw
   const peer = raw ? new X509Certificate(raw) : undefined
-  const trusted = peer && isIssuedBy(peer, new X509Certificate(deps.identity.ca.certificatePem), deps.clock.nowMs())
+  const trusted =
+    peer && isIssuedBy(peer, new X509Certificate(deps.identity.ca.certificatePem), deps.clock.nowMs())
   const { CN, OU } = peer && trusted ? peer.toLegacyObject().subject : {}
-  if (OU !== 'node' || typeof CN !== 'string') throw fault.unauthenticated('auth.node_required', "this call needs a node's certificate: join first")
+  if (OU !== 'node' || typeof CN !== 'string')
+    throw fault.unauthenticated('auth.node_required', "this call needs a node's certificate: join first")
   return CN
 }
 
-function unary<Request, Response>(logger: Logger, work: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>): handleUnaryCall<Request, Response> {
+function unary<Request, Response>(
+  logger: Logger,
+  work: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
   return (call, callback: sendUnaryData<Response>) => {
     work(call.request, call).then(
       (response) => callback(null, response),
       (error: unknown) => {
         const failure = Fault.from(error)
-        if (failure.kind === 'internal') logger.error({ error: failure.message, path: call.getPath() }, 'an agent call failed')
+        if (failure.kind === 'internal')
+          logger.error({ error: failure.message, path: call.getPath() }, 'an agent call failed')
         callback(grpcError(failure))
       },
     )
@@ -58,66 +80,119 @@ function unary<Request, Response>(logger: Logger, work: (request: Request, call:
 
 /** The agents' side of the control plane. Client certificates are verified against the cluster's CA when they are given; only enrolling works without one. */
 export async function startDispatcher(deps: DispatcherDeps): Promise<Server> {
-  const server = new Server({ 'grpc.keepalive_time_ms': 5_000, 'grpc.keepalive_timeout_ms': 3_000, 'grpc.keepalive_permit_without_calls': 1, 'grpc.http2.min_ping_interval_without_data_ms': 1_000, 'grpc.max_receive_message_length': 32 * 1024 * 1024 })
-  server.addService(EnrollmentServiceService, {
-    enroll: unary(deps.logger, async (request) => {
-      const nodeId = await deps.cluster.enroll({ token: request.token, hostname: request.hostname, machineId: request.machineId })
-      deps.logger.info({ node: request.hostname, nodeId }, 'a node joined')
-      return { nodeId, certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.identity.ca.certificatePem }
-    }),
+  const server = new Server({
+    'grpc.keepalive_time_ms': 5_000,
+    'grpc.keepalive_timeout_ms': 3_000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.http2.min_ping_interval_without_data_ms': 1_000,
+    'grpc.max_receive_message_length': 32 * 1024 * 1024,
   })
-  server.addService(CertificateServiceService, {
-    renewCertificate: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(deps, call)
-      if (!(await deps.cluster.isMember(nodeId))) throw fault.permissionDenied('node.not_found', `node ${nodeId} was removed from the cluster`)
-      return { certificatePem: await sign(deps, request.csrPem, nodeId), caPem: deps.identity.ca.certificatePem }
-    }),
-  })
-  server.addService(DispatcherServiceService, {
-    session: (call: ServerWritableStream<SessionRequest, SessionResponse>) => void openSession(deps, call),
-    heartbeat: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(deps, call)
-      const sessions = leading(deps)
-      const next = randomUUID()
-      const proven = sessions.heartbeat(nodeId, request.sessionId, request.nonce, next, deps.clock.monotonicMs())
-      if (proven === undefined) throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
-      return { nonce: next, heartbeatPeriodMs: sessions.settings.heartbeatPeriodMs, epoch: deps.epoch() }
-    }),
-    reportStatus: unary(deps.logger, async (request, call) => {
-      const nodeId = nodeOf(deps, call)
-      if (!leading(deps).find(nodeId, request.sessionId)) throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
-      await deps.nodes.report(nodeId, request.statuses)
-      return {}
-    }),
-  })
+  server.addService(EnrollmentServiceService, enrollment(deps))
+  server.addService(CertificateServiceService, certificates(deps))
+  server.addService(DispatcherServiceService, dispatcher(deps))
   await bind(server, deps)
   return server
 }
 
+const enrollment = (deps: DispatcherDeps): EnrollmentServiceServer => ({
+  enroll: unary(deps.logger, async (request) => {
+    const nodeId = await deps.cluster.enroll({
+      token: request.token,
+      hostname: request.hostname,
+      machineId: request.machineId,
+    })
+    deps.logger.info({ node: request.hostname, nodeId }, 'a node joined')
+    return {
+      nodeId,
+      certificatePem: await sign(deps, request.csrPem, nodeId),
+      caPem: deps.identity.ca.certificatePem,
+    }
+  }),
+})
+
+const certificates = (deps: DispatcherDeps): CertificateServiceServer => ({
+  renewCertificate: unary(deps.logger, async (request, call) => {
+    const nodeId = nodeOf(deps, call)
+    if (!(await deps.cluster.isMember(nodeId)))
+      throw fault.permissionDenied('node.not_found', `node ${nodeId} was removed from the cluster`)
+    return {
+      certificatePem: await sign(deps, request.csrPem, nodeId),
+      caPem: deps.identity.ca.certificatePem,
+    }
+  }),
+})
+
+const dispatcher = (deps: DispatcherDeps): DispatcherServiceServer => ({
+  session: (call: ServerWritableStream<SessionRequest, SessionResponse>) => void openSession(deps, call),
+  heartbeat: unary(deps.logger, async (request, call) => {
+    const nodeId = nodeOf(deps, call)
+    const sessions = leading(deps)
+    const next = randomUUID()
+    const proven = sessions.heartbeat(
+      nodeId,
+      request.sessionId,
+      request.nonce,
+      next,
+      deps.clock.monotonicMs(),
+    )
+    if (proven === undefined)
+      throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
+    return { nonce: next, heartbeatPeriodMs: sessions.settings.heartbeatPeriodMs, epoch: deps.epoch() }
+  }),
+  reportStatus: unary(deps.logger, async (request, call) => {
+    const nodeId = nodeOf(deps, call)
+    if (!leading(deps).find(nodeId, request.sessionId))
+      throw fault.notFound('session.unknown', 'this session is unknown: open a new one')
+    await deps.nodes.report(nodeId, request.statuses)
+    return {}
+  }),
+})
+
 function leading(deps: DispatcherDeps): Sessions {
   const sessions = deps.sessions()
-  if (!sessions) throw fault.unavailable('leader.elsewhere', 'this control plane does not lead at the moment: try again')
+  if (!sessions)
+    throw fault.unavailable('leader.elsewhere', 'this control plane does not lead at the moment: try again')
   return sessions
 }
 
 async function sign(deps: DispatcherDeps, csrPem: string, nodeId: string): Promise<string> {
   return signNode(deps.identity.ca, csrPem, nodeId, deps.clock.nowMs()).catch((cause) => {
-    throw fault.invalidArgument('join.csr_invalid', `the certificate request is not valid: ${String(cause)}`, { cause })
+    throw fault.invalidArgument(
+      'join.csr_invalid',
+      `the certificate request is not valid: ${String(cause)}`,
+      { cause },
+    )
   })
 }
 
-async function openSession(deps: DispatcherDeps, call: ServerWritableStream<SessionRequest, SessionResponse>): Promise<void> {
+async function openSession(
+  deps: DispatcherDeps,
+  call: ServerWritableStream<SessionRequest, SessionResponse>,
+): Promise<void> {
   try {
     const nodeId = nodeOf(deps, call)
     const sessions = leading(deps)
     const { description, bootId, epochSeen } = call.request
-    if (!description) throw fault.invalidArgument('session.invalid', 'the session request has no node description')
-    if (epochSeen > deps.epoch()) throw fault.failedPrecondition('leader.stale', `the agent has seen epoch ${epochSeen}, this control plane is at ${deps.epoch()}: its database is older than its agents`)
+    if (!description)
+      throw fault.invalidArgument('session.invalid', 'the session request has no node description')
+    if (epochSeen > deps.epoch())
+      throw fault.failedPrecondition(
+        'leader.stale',
+        `the agent has seen epoch ${epochSeen}, this control plane is at ${deps.epoch()}: its database is older than its agents`,
+      )
     await deps.nodes.describe(nodeId, description, bootId)
     const id = randomUUID()
     const stream = {
       send: (message: SessionResponse) => void call.write(message),
-      supersede: () => call.destroy(Object.assign(new Error('session.superseded: a newer session of this node took over'), { code: status.ABORTED, details: 'session.superseded: a newer session of this node took over' })),
+      // Not destroy(): that ends the stream here and tells the agent nothing.
+      supersede: () =>
+        call.emit(
+          'error',
+          Object.assign(new Error('session.superseded: a newer session of this node took over'), {
+            code: status.ABORTED,
+            details: 'session.superseded: a newer session of this node took over',
+          }),
+        ),
     }
     sessions.open(nodeId, stream, id, deps.clock.monotonicMs())
     call.on('cancelled', () => sessions.close(nodeId, id))
@@ -126,14 +201,28 @@ async function openSession(deps: DispatcherDeps, call: ServerWritableStream<Sess
     await deps.sendFull(nodeId)
     deps.wake()
   } catch (error) {
-    call.destroy(Object.assign(new Error('refused'), grpcError(Fault.from(error))))
+    call.emit('error', Object.assign(new Error('refused'), grpcError(Fault.from(error))))
   }
 }
 
 function bind(server: Server, deps: DispatcherDeps): Promise<void> {
   const { host, port } = deps.listen
-  const credentials = experimental.createCertificateProviderServerCredentials(deps.identity, deps.identity, false)
+  const credentials = experimental.createCertificateProviderServerCredentials(
+    deps.identity,
+    deps.identity,
+    false,
+  )
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, credentials, (error) => (error ? reject(fault.failedPrecondition('config.listen_failed', `cannot listen for agents on ${host}:${port}: ${error.message}`, { cause: error })) : resolve()))
+    server.bindAsync(`${host}:${port}`, credentials, (error) =>
+      error
+        ? reject(
+            fault.failedPrecondition(
+              'config.listen_failed',
+              `cannot listen for agents on ${host}:${port}: ${error.message}`,
+              { cause: error },
+            ),
+          )
+        : resolve(),
+    )
   })
 }

@@ -16,7 +16,7 @@ import type { OwnIdentity } from '../ca/own-identity.loop.js'
 import type { Config } from '../config/env.js'
 import { parseFrame, type RealtimeDeps } from '../realtime/realtime.gateway.js'
 import { type RegistryDeps, registryRoutes } from '../registry/routes.controller.js'
-import { AppModule } from './app.module.js'
+import { appModule } from './app.module.js'
 import { SECURITY_HEADERS } from './security-headers.js'
 
 const BODY_MAX_BYTES = 1024 * 1024
@@ -40,7 +40,7 @@ export async function createApp(input: AppDeps): Promise<NestFastifyApplication>
     routerOptions: { maxParamLength: 500 },
   })
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.of(input.deps, input.realtime),
+    appModule(input.deps, input.realtime),
     adapter,
     { bodyParser: false, logger: ['error', 'fatal'] },
   )

@@ -10,31 +10,29 @@ import { SystemController } from '../api/system/system.controller.js'
 import { TasksController } from '../api/tasks/tasks.controller.js'
 import { RealtimeDeps, RealtimeGateway } from '../realtime/realtime.gateway.js'
 
-/** The outward half: controllers and the websocket over plain classes that are made once, outside Nest. */
 @Module({})
-export class AppModule {
-  static of(deps: Deps, realtime: RealtimeDeps): DynamicModule {
-    return {
-      module: AppModule,
-      controllers: [
-        ServicesController,
-        TasksController,
-        NodesController,
-        DeploymentsController,
-        AuthController,
-        SystemController,
-      ],
-      providers: [
-        Reflector,
-        { provide: Deps, useValue: deps },
-        { provide: RealtimeDeps, useValue: realtime },
-        {
-          provide: PolicyGuard,
-          inject: [Reflector],
-          useFactory: (reflector: Reflector) => new PolicyGuard(deps.auth, reflector),
-        },
-        RealtimeGateway,
-      ],
-    }
-  }
-}
+class AppModule {}
+
+/** The outward half: controllers and the websocket over plain classes that are made once, outside Nest. */
+export const appModule = (deps: Deps, realtime: RealtimeDeps): DynamicModule => ({
+  module: AppModule,
+  controllers: [
+    ServicesController,
+    TasksController,
+    NodesController,
+    DeploymentsController,
+    AuthController,
+    SystemController,
+  ],
+  providers: [
+    Reflector,
+    { provide: Deps, useValue: deps },
+    { provide: RealtimeDeps, useValue: realtime },
+    {
+      provide: PolicyGuard,
+      inject: [Reflector],
+      useFactory: (reflector: Reflector) => new PolicyGuard(deps.auth, reflector),
+    },
+    RealtimeGateway,
+  ],
+})

@@ -20,8 +20,19 @@ export function registryRoutes(deps: RegistryDeps) {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     app.setErrorHandler((error, _request, reply) => sendFault(reply, Fault.from(error)))
-    app.route({ method: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'], url: '/v2/*', exposeHeadRoute: false, bodyLimit: Number.MAX_SAFE_INTEGER, handler: (request, reply) => handle(deps, request, reply) })
-    app.route({ method: ['GET', 'HEAD'], url: '/v2', exposeHeadRoute: false, handler: (request, reply) => handle(deps, request, reply) })
+    app.route({
+      method: ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE'],
+      url: '/v2/*',
+      exposeHeadRoute: false,
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      handler: (request, reply) => handle(deps, request, reply),
+    })
+    app.route({
+      method: ['GET', 'HEAD'],
+      url: '/v2',
+      exposeHeadRoute: false,
+      handler: (request, reply) => handle(deps, request, reply),
+    })
   }
 }
 
@@ -30,14 +41,22 @@ const READ = new Set(['GET', 'HEAD'])
 async function handle(deps: RegistryDeps, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   reply.header('docker-distribution-api-version', 'registry/2.0')
   const rights = await deps.authorize(request)
-  if (!rights) return sendError(reply.header('www-authenticate', 'Basic realm="berth"'), 401, 'UNAUTHORIZED', 'log in with any user name and an API token as password')
-  if (rights === 'pull' && !READ.has(request.method)) return sendError(reply, 403, 'DENIED', 'these credentials may only pull')
+  if (!rights)
+    return sendError(
+      reply.header('www-authenticate', 'Basic realm="berth"'),
+      401,
+      'UNAUTHORIZED',
+      'log in with any user name and an API token as password',
+    )
+  if (rights === 'pull' && !READ.has(request.method))
+    return sendError(reply, 403, 'DENIED', 'these credentials may only pull')
   const url = new URL(request.url, 'http://registry')
   const path = decodeURIComponent(url.pathname)
   if (/^\/v2\/?$/.test(path)) return reply.send({})
   if (path === '/v2/_catalog') return reply.send({ repositories: await deps.store.repositories() })
   const [, repository = '', kind = '', reference = ''] = PATH.exec(path) ?? []
-  if (!NAME.test(repository) || repository.length > 200) return sendError(reply, 400, 'NAME_INVALID', `${JSON.stringify(repository)} is not a repository name`)
+  if (!NAME.test(repository) || repository.length > 200)
+    return sendError(reply, 400, 'NAME_INVALID', `${JSON.stringify(repository)} is not a repository name`)
   const context: Context = { deps, request, reply, repository, reference, query: url.searchParams }
   if (kind === 'tags' && reference === 'list') return listTags(context)
   if (kind === 'manifests') return manifests(context)
@@ -67,11 +86,16 @@ async function manifests(context: Context): Promise<unknown> {
   if (request.method === 'PUT') return putManifest(context)
   if (request.method === 'DELETE') {
     const gone = await deps.store.deleteManifest(repository, reference)
-    return gone ? reply.code(202).send() : sendError(reply, 404, 'MANIFEST_UNKNOWN', `${repository}:${reference} does not exist`)
+    return gone
+      ? reply.code(202).send()
+      : sendError(reply, 404, 'MANIFEST_UNKNOWN', `${repository}:${reference} does not exist`)
   }
   const manifest = await deps.store.manifest(repository, reference)
   if (!manifest) return sendError(reply, 404, 'MANIFEST_UNKNOWN', `${repository}:${reference} does not exist`)
-  reply.header('docker-content-digest', manifest.digest).header('content-type', manifest.mediaType).header('content-length', manifest.body.length)
+  reply
+    .header('docker-content-digest', manifest.digest)
+    .header('content-type', manifest.mediaType)
+    .header('content-length', manifest.body.length)
   return request.method === 'HEAD' ? reply.send() : reply.send(manifest.body)
 }
 
@@ -80,20 +104,35 @@ async function putManifest({ deps, request, reply, repository, reference }: Cont
   let size = 0
   for await (const chunk of request.raw) {
     size += (chunk as Buffer).length
-    if (size > MANIFEST_MAX_BYTES) return sendError(reply, 413, 'SIZE_INVALID', 'a manifest may have at most 4 MiB')
+    if (size > MANIFEST_MAX_BYTES)
+      return sendError(reply, 413, 'SIZE_INVALID', 'a manifest may have at most 4 MiB')
     chunks.push(chunk as Buffer)
   }
   const mediaType = (request.headers['content-type'] ?? '').split(';')[0] ?? ''
   const body = Buffer.concat(chunks)
-  const digest = await deps.store.putManifest(repository, reference, mediaType, body, manifestNeeds(body, mediaType))
-  return reply.code(201).header('location', `/v2/${repository}/manifests/${digest}`).header('docker-content-digest', digest).send()
+  const digest = await deps.store.putManifest(
+    repository,
+    reference,
+    mediaType,
+    body,
+    manifestNeeds(body, mediaType),
+  )
+  return reply
+    .code(201)
+    .header('location', `/v2/${repository}/manifests/${digest}`)
+    .header('docker-content-digest', digest)
+    .send()
 }
 
 async function blobs({ deps, request, reply, repository, reference }: Context): Promise<unknown> {
   const size = await deps.store.hasBlob(repository, reference)
-  if (size === undefined) return sendError(reply, 404, 'BLOB_UNKNOWN', `${repository} has no blob ${reference}`)
+  if (size === undefined)
+    return sendError(reply, 404, 'BLOB_UNKNOWN', `${repository} has no blob ${reference}`)
   if (!READ.has(request.method)) return sendError(reply, 405, 'UNSUPPORTED', 'blobs go with their repository')
-  reply.header('docker-content-digest', reference).header('content-type', 'application/octet-stream').header('accept-ranges', 'bytes')
+  reply
+    .header('docker-content-digest', reference)
+    .header('content-type', 'application/octet-stream')
+    .header('accept-ranges', 'bytes')
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
   if (!range) {
     reply.header('content-length', size)
@@ -101,8 +140,17 @@ async function blobs({ deps, request, reply, repository, reference }: Context): 
   }
   const start = Number(range[1])
   const end = range[2] ? Math.min(Number(range[2]), size - 1) : size - 1
-  if (start > end) return sendError(reply.header('content-range', `bytes */${size}`), 416, 'UNSUPPORTED', 'the range lies outside the blob')
-  reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`).header('content-length', end - start + 1)
+  if (start > end)
+    return sendError(
+      reply.header('content-range', `bytes */${size}`),
+      416,
+      'UNSUPPORTED',
+      'the range lies outside the blob',
+    )
+  reply
+    .code(206)
+    .header('content-range', `bytes ${start}-${end}/${size}`)
+    .header('content-length', end - start + 1)
   return reply.send(deps.store.readBlob(reference, { start, end }))
 }
 
@@ -110,18 +158,26 @@ async function uploads(context: Context): Promise<unknown> {
   const { deps, request, reply, repository, reference, query } = context
   if (request.method === 'POST' && reference === '') return beginUpload(context)
   const size = deps.store.uploadSize(reference)
-  if (size === undefined) return sendError(reply, 404, 'BLOB_UPLOAD_UNKNOWN', `upload ${reference} does not exist`)
+  if (size === undefined)
+    return sendError(reply, 404, 'BLOB_UPLOAD_UNKNOWN', `upload ${reference} does not exist`)
   if (request.method === 'DELETE') {
     deps.store.cancelUpload(reference)
     return reply.code(204).send()
   }
   if (request.method === 'GET') return accepted(context, reference, size, 204)
   const from = /^(\d+)-/.exec(String(request.headers['content-range'] ?? ''))?.[1]
-  if (from !== undefined && Number(from) !== size) return sendError(reply.header('range', `0-${Math.max(0, size - 1)}`), 416, 'BLOB_UPLOAD_INVALID', `the next byte is ${size}`)
+  if (from !== undefined && Number(from) !== size)
+    return sendError(
+      reply.header('range', `0-${Math.max(0, size - 1)}`),
+      416,
+      'BLOB_UPLOAD_INVALID',
+      `the next byte is ${size}`,
+    )
   const now = await deps.store.append(reference, request.raw as Readable)
   if (request.method === 'PATCH') return accepted(context, reference, now, 202)
   const digest = query.get('digest') ?? ''
-  if (!/^sha256:[0-9a-f]{64}$/.test(digest)) return sendError(reply, 400, 'DIGEST_INVALID', `${JSON.stringify(digest)} is not a digest`)
+  if (!/^sha256:[0-9a-f]{64}$/.test(digest))
+    return sendError(reply, 400, 'DIGEST_INVALID', `${JSON.stringify(digest)} is not a digest`)
   await deps.store.finishUpload(reference, repository, digest)
   return created(context, digest)
 }
@@ -140,10 +196,19 @@ async function beginUpload(context: Context): Promise<unknown> {
 }
 
 const created = ({ reply, repository }: Context, digest: string): unknown =>
-  reply.code(201).header('location', `/v2/${repository}/blobs/${digest}`).header('docker-content-digest', digest).send()
+  reply
+    .code(201)
+    .header('location', `/v2/${repository}/blobs/${digest}`)
+    .header('docker-content-digest', digest)
+    .send()
 
 const accepted = ({ reply, repository }: Context, id: string, size: number, code: number): unknown =>
-  reply.code(code).header('location', `/v2/${repository}/blobs/uploads/${id}`).header('docker-upload-uuid', id).header('range', `0-${Math.max(0, size - 1)}`).send()
+  reply
+    .code(code)
+    .header('location', `/v2/${repository}/blobs/uploads/${id}`)
+    .header('docker-upload-uuid', id)
+    .header('range', `0-${Math.max(0, size - 1)}`)
+    .send()
 
 const CODES: Readonly<Record<string, readonly [number, string]>> = {
   'registry.digest_invalid': [400, 'DIGEST_INVALID'],
@@ -159,5 +224,8 @@ function sendFault(reply: FastifyReply, failure: Fault): unknown {
 
 /** distribution-spec, "Error codes". */
 function sendError(reply: FastifyReply, status: number, code: string, message: string): unknown {
-  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify({ errors: [{ code, message }] }))
+  return reply
+    .code(status)
+    .header('content-type', 'application/json')
+    .send(JSON.stringify({ errors: [{ code, message }] }))
 }

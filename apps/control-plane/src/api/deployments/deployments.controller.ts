@@ -1,7 +1,7 @@
-import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
-import { ApiTags } from '@nestjs/swagger'
 import { fault } from '@berth/core'
 import { type Deployment, listQuerySchema, type Overview } from '@berth/domain'
+import { Controller, Get, Inject, Param, Query } from '@nestjs/common'
+import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { Deps } from '../deps.js'
 import { parseInput } from '../parse-body.js'
@@ -24,7 +24,8 @@ export class DeploymentsController {
   @Get('deployments/:id')
   async get(@Param('id') id: string): Promise<Deployment> {
     const [deployment] = await this.deps.read.deployments({ id })
-    if (!deployment) throw fault.notFound('deployment.not_found', `deployment ${id.slice(0, 40)} does not exist`)
+    if (!deployment)
+      throw fault.notFound('deployment.not_found', `deployment ${id.slice(0, 40)} does not exist`)
     return deployment
   }
 

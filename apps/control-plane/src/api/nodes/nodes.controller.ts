@@ -1,6 +1,6 @@
+import { type Node, nameSchema, updateNodeSchema } from '@berth/domain'
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
-import { type Node, nameSchema, updateNodeSchema } from '@berth/domain'
 import { z } from 'zod'
 import { Deps } from '../deps.js'
 import { parseInput, parseName } from '../parse-body.js'
@@ -39,7 +39,9 @@ export class NodesController {
 
   @Post('join-tokens')
   async joinToken(@Body() body: unknown): Promise<{ token: string; expiresAt: string }> {
-    const { token, expiresAt } = await this.deps.cluster.createJoinToken(parseInput(joinTokenSchema, body).name)
+    const { token, expiresAt } = await this.deps.cluster.createJoinToken(
+      parseInput(joinTokenSchema, body).name,
+    )
     return { token, expiresAt: expiresAt.toISOString() }
   }
 }

@@ -23,7 +23,9 @@ export class SystemController {
   }
 
   @Get('readyz')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<{ ready: boolean; database: boolean; leader: boolean }> {
+  async ready(
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<{ ready: boolean; database: boolean; leader: boolean }> {
     const state = await this.deps.isReady()
     if (!state.ready) reply.code(503)
     return state
