@@ -1,4 +1,4 @@
-import { Fault, fault, type Logger } from '@berth/core'
+import { Fault, fault, faultToGrpc, type Logger } from '@berth/core'
 import {
   HostServiceService,
   type ListImagesResponse,
@@ -13,7 +13,6 @@ import type { ContainerInfo, Runtime } from '@berth/runtime'
 import { experimental, type handleUnaryCall, Server, type ServerWritableStream } from '@grpc/grpc-js'
 import type { OwnIdentity } from '../identity/own-identity.loop.js'
 import { TASK_LABEL } from '../tasks/container-spec.js'
-import { grpcStatus } from './grpc-status.js'
 
 const BATCH_LINES = 200
 
@@ -80,7 +79,7 @@ function unary<Request, Response>(
       .then(() => work(call.request))
       .then(
         (response) => callback(null, response),
-        (error: unknown) => callback(grpcStatus(Fault.from(error))),
+        (error: unknown) => callback(faultToGrpc(Fault.from(error))),
       )
   }
 }
@@ -95,7 +94,7 @@ async function stream<Request, Response>(
     call.end()
   } catch (error) {
     // Not destroy(): that ends the stream here and tells the caller nothing.
-    call.emit('error', Object.assign(new Error('refused'), grpcStatus(Fault.from(error))))
+    call.emit('error', Object.assign(new Error('refused'), faultToGrpc(Fault.from(error))))
   }
 }
 

@@ -5,8 +5,7 @@ import { fault } from '@berth/core'
 import { EnrollmentServiceClient } from '@berth/proto'
 import { ChannelCredentials, Metadata } from '@grpc/grpc-js'
 import type { Config } from '../config/env.js'
-import { CHANNEL_OPTIONS, CONTROL_PLANE_NAME } from '../session/channel.client.js'
-import { grpcFault } from '../session/grpc-fault.js'
+import { CHANNEL_OPTIONS, CONTROL_PLANE_NAME, controlPlaneFault } from '../session/channel.client.js'
 import type { Identity } from '../state/agent.store.js'
 import { readJoinToken } from './join-token.js'
 import { makeSigningRequest } from './signing-request.exec.js'
@@ -33,7 +32,7 @@ export async function join(config: Config, machineId: string): Promise<Identity>
           { token: secret, csrPem, hostname: config.nodeName, machineId },
           new Metadata(),
           { deadline: Date.now() + CONNECT_MS },
-          (error, response) => (error ? reject(grpcFault(error)) : resolve(response)),
+          (error, response) => (error ? reject(controlPlaneFault(error)) : resolve(response)),
         )
       },
     )

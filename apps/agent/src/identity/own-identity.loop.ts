@@ -1,10 +1,8 @@
-import { type Clock, Fault, type Logger } from '@berth/core'
+import { type Clock, Fault, type Logger, renewalDelayMs } from '@berth/core'
 import { CertificateServiceClient } from '@berth/proto'
 import { type experimental, Metadata } from '@grpc/grpc-js'
-import { CHANNEL_OPTIONS, nodeCredentials } from '../session/channel.client.js'
-import { grpcFault } from '../session/grpc-fault.js'
+import { CHANNEL_OPTIONS, controlPlaneFault, nodeCredentials } from '../session/channel.client.js'
 import type { AgentStore, Identity } from '../state/agent.store.js'
-import { renewalDelayMs } from './renewal.js'
 import { makeSigningRequest } from './signing-request.exec.js'
 
 type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0]
@@ -60,7 +58,7 @@ export class OwnIdentity implements Provider {
           { csrPem },
           new Metadata(),
           { deadline: Date.now() + DEADLINE_MS },
-          (error, response) => (error ? reject(grpcFault(error)) : resolve(response)),
+          (error, response) => (error ? reject(controlPlaneFault(error)) : resolve(response)),
         )
       })
       this.identity = {

@@ -1,7 +1,7 @@
+import { renewalDelayMs } from '@berth/core'
 import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import { createAuthority, HOUR_MS } from '../testing/test-authority.js'
-import { renewalDelayMs } from './renewal.js'
 
 const FROM_MS = Date.parse('2026-03-01T00:00:00Z')
 const LIFE_MS = 25 * HOUR_MS

@@ -1,4 +1,5 @@
-import { ChannelCredentials, type ClientOptions } from '@grpc/grpc-js'
+import { type Fault, faultFromGrpc } from '@berth/core'
+import { ChannelCredentials, type ClientOptions, type ServiceError } from '@grpc/grpc-js'
 import type { Identity } from '../state/agent.store.js'
 
 /** The name in the control plane's certificate, whatever address it is reached under. */
@@ -22,3 +23,7 @@ export const nodeCredentials = (identity: Identity): ChannelCredentials =>
     Buffer.from(identity.keyPem),
     Buffer.from(identity.certificatePem),
   )
+
+/** What the control plane answered, or that it cannot be reached. */
+export const controlPlaneFault = (error: ServiceError): Fault =>
+  faultFromGrpc(error, 'control_plane.unreachable', 'the control plane cannot be reached')

@@ -5,8 +5,7 @@ import { type AssignmentSet, receive } from '../assignments/assignment-set.js'
 import type { OwnIdentity } from '../identity/own-identity.loop.js'
 import type { Reporter } from '../report/reporter.loop.js'
 import type { AgentStore } from '../state/agent.store.js'
-import { CHANNEL_OPTIONS, nodeCredentials } from './channel.client.js'
-import { grpcFault } from './grpc-fault.js'
+import { CHANNEL_OPTIONS, controlPlaneFault, nodeCredentials } from './channel.client.js'
 
 const BACKOFF = { initialMs: 200, maxMs: 3_000 }
 const CALL_MS = 3_000
@@ -78,7 +77,7 @@ export class SessionLoop {
     let sequence = 0n
     let assignments: AssignmentSet = new Map()
     const failed = new Promise<never>((_resolve, reject) => {
-      call.on('error', (error: ServiceError) => reject(grpcFault(error)))
+      call.on('error', (error: ServiceError) => reject(controlPlaneFault(error)))
       call.on('end', () => reject(fault.unavailable('session.ended', 'the control plane ended the session')))
       this.deps.clock.sleep(FIRST_SET_MS, signal).then(
         () => heart ?? reject(fault.deadlineExceeded('session.silent', SILENT)),
@@ -136,7 +135,7 @@ class Heart {
           { sessionId: this.first.sessionId, nonce: this.nonce },
           new Metadata(),
           { deadline: Date.now() + CALL_MS },
-          (error, response) => (error ? reject(grpcFault(error)) : resolve(response.nonce)),
+          (error, response) => (error ? reject(controlPlaneFault(error)) : resolve(response.nonce)),
         )
       })
     }
@@ -153,7 +152,7 @@ function reportStatus(
       { sessionId, statuses },
       new Metadata(),
       { deadline: Date.now() + CALL_MS },
-      (error) => (error ? reject(grpcFault(error)) : resolve()),
+      (error) => (error ? reject(controlPlaneFault(error)) : resolve()),
     )
   })
 }

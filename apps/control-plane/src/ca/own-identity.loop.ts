@@ -1,7 +1,6 @@
-import type { Clock, Logger } from '@berth/core'
+import { type Clock, type Logger, renewalDelayMs } from '@berth/core'
 import type { experimental } from '@grpc/grpc-js'
 import { type Identity, issueControlPlane } from './certificates.exec.js'
-import { renewalDelayMs } from './renewal.js'
 
 type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[0]
 type CaListener = Parameters<Provider['addCaCertificateListener']>[0]

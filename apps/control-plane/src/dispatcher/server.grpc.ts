@@ -1,5 +1,5 @@
 import { randomUUID, X509Certificate } from 'node:crypto'
-import { type Clock, Fault, fault, type Logger } from '@berth/core'
+import { type Clock, Fault, fault, faultToGrpc, type Logger } from '@berth/core'
 import {
   type CertificateServiceServer,
   CertificateServiceService,
@@ -20,12 +20,11 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { signNode } from '../ca/certificates.exec.js'
+import { isIssuedBy } from '../ca/issued-by.js'
 import type { OwnIdentity } from '../ca/own-identity.loop.js'
-import { isIssuedBy } from '../ca/renewal.js'
 import type { Listen } from '../config/env.js'
 import type { ClusterStore } from '../store/cluster.store.js'
 import type { NodeWriteStore } from '../store/node-write.store.js'
-import { grpcError } from './grpc-fault.js'
 import type { Sessions } from './sessions.js'
 
 export interface DispatcherDeps {
@@ -72,7 +71,7 @@ function unary<Request, Response>(
         const failure = Fault.from(error)
         if (failure.kind === 'internal')
           logger.error({ error: failure.message, path: call.getPath() }, 'an agent call failed')
-        callback(grpcError(failure))
+        callback(faultToGrpc(failure))
       },
     )
   }
@@ -201,7 +200,7 @@ async function openSession(
     await deps.sendFull(nodeId)
     deps.wake()
   } catch (error) {
-    call.emit('error', Object.assign(new Error('refused'), grpcError(Fault.from(error))))
+    call.emit('error', Object.assign(new Error('refused'), faultToGrpc(Fault.from(error))))
   }
 }
 
