@@ -4,8 +4,14 @@ import { defineConfig } from 'vitest/config'
  * Three kinds of test, told apart by suffix (docs/nomenclature.md):
  * `*.test.ts` pure, `*.int.test.ts` real Postgres/gRPC/files, `*.root.test.ts` real kernel features as root.
  */
-export function berthProjects(extra: { setupFiles?: string[] } = {}) {
-  const base = { setupFiles: extra.setupFiles ?? [], environment: 'node' as const }
+export function berthProjects({
+  dir = 'src',
+  setupFiles = [],
+}: {
+  dir?: string
+  setupFiles?: string[]
+} = {}) {
+  const base = { setupFiles, environment: 'node' as const }
   const reports = process.env.BERTH_TEST_REPORTS
   return defineConfig({
     test: {
@@ -17,7 +23,7 @@ export function berthProjects(extra: { setupFiles?: string[] } = {}) {
           test: {
             ...base,
             name: 'unit',
-            include: ['src/**/*.test.{ts,tsx}'],
+            include: [`${dir}/**/*.test.{ts,tsx}`],
             exclude: ['**/*.int.test.ts', '**/*.root.test.ts', '**/node_modules/**'],
           },
         },
@@ -25,7 +31,7 @@ export function berthProjects(extra: { setupFiles?: string[] } = {}) {
           test: {
             ...base,
             name: 'int',
-            include: ['src/**/*.int.test.ts'],
+            include: [`${dir}/**/*.int.test.ts`],
             testTimeout: 60_000,
             hookTimeout: 60_000,
           },
@@ -34,7 +40,7 @@ export function berthProjects(extra: { setupFiles?: string[] } = {}) {
           test: {
             ...base,
             name: 'root',
-            include: ['src/**/*.root.test.ts'],
+            include: [`${dir}/**/*.root.test.ts`],
             testTimeout: 120_000,
             hookTimeout: 120_000,
             fileParallelism: false,

@@ -1,5 +1,3 @@
-import { defineConfig } from 'vitest/config'
+import { berthProjects } from '../vitest.shared.js'
 
-export default defineConfig({
-  test: { projects: [{ test: { name: 'unit', include: ['dev/**/*.test.ts'] } }] },
-})
+export default berthProjects({ dir: 'dev' })
