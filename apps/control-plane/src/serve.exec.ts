@@ -4,7 +4,6 @@ import { TLSSocket } from 'node:tls'
 import { type Clock, fault, type Logger } from '@berth/core'
 import type { FastifyRequest } from 'fastify'
 import { Deps } from './api/deps.js'
-import { authenticate } from './api/policy.guard.js'
 import { RateLimit } from './auth/rate-limit.js'
 import { OwnIdentity } from './ca/own-identity.loop.js'
 import { ClusterLoops } from './cluster-loops.js'
@@ -82,7 +81,7 @@ async function start({ config, clock, logger, database, stop }: Start): Promise<
     isReady: () => readiness(database, loops),
   }
   const realtime = { read, host, clock, logger, tickets, revision: () => outbox.revision }
-  const authorize = (request: FastifyRequest) => registryRights(auth, request)
+  const authorize = (request: FastifyRequest) => registryRights(auth, cluster, request)
   const app = await createApp({ config, deps, realtime, registry: { store: registry, authorize }, logger })
   const gateway = app.get(RealtimeGateway)
   const https = await openListeners(app, config, identity)
@@ -158,22 +157,24 @@ async function readiness(
   return { ready: rows !== undefined && leader, database: rows !== undefined, leader }
 }
 
-/** A node's certificate may pull; people and bots log in with a token as password (docker login) and may push. */
+/**
+ * A member's certificate may pull; people and bots log in with a token (as password of docker login, or as bearer) and may push. A browser's
+ * session is no login here: nothing of the dashboard needs it, and no other page can abuse it.
+ */
 async function registryRights(
   auth: AuthStore,
+  cluster: ClusterStore,
   request: FastifyRequest,
 ): Promise<'pull' | 'push' | undefined> {
   const socket = request.raw.socket
-  if (socket instanceof TLSSocket && socket.authorized)
-    return socket.getPeerCertificate().subject?.OU === 'node' ? 'pull' : undefined
-  const header = request.headers.authorization ?? ''
-  if (!header.startsWith('Basic ')) return (await authenticate(auth, request)) ? 'push' : undefined
-  const password = Buffer.from(header.slice('Basic '.length), 'base64')
-    .toString()
-    .split(':')
-    .slice(1)
-    .join(':')
-  return (await auth.findToken(password)) ? 'push' : undefined
+  if (socket instanceof TLSSocket && socket.authorized) {
+    const { CN, OU } = socket.getPeerCertificate().subject
+    return OU === 'node' && typeof CN === 'string' && (await cluster.isMember(CN)) ? 'pull' : undefined
+  }
+  const [scheme = '', credentials = ''] = (request.headers.authorization ?? '').split(' ')
+  const basic = () => Buffer.from(credentials, 'base64').toString().split(':').slice(1).join(':')
+  const token = scheme === 'Basic' ? basic() : scheme === 'Bearer' ? credentials : ''
+  return (await auth.findToken(token)) ? 'push' : undefined
 }
 
 async function purgeUploads(
