@@ -3,6 +3,7 @@ import type { LogLine, ServerMessage, Task } from '@berth/domain'
 import { logLine } from '../api/tasks/log-line.js'
 import type { HostClient } from '../host/host.client.js'
 import type { ReadStore } from '../store/read.store.js'
+import { advance, isNewSince, LOG_START, type LogPosition } from './resume.js'
 
 const LOOK_MS = 1_000
 const FLUSH_MS = 100
@@ -15,8 +16,8 @@ export interface LogTarget {
 }
 
 export interface LogStreamDeps {
-  readonly read: ReadStore
-  readonly host: HostClient
+  readonly read: Pick<ReadStore, 'service' | 'task' | 'tasks'>
+  readonly host: Pick<HostClient, 'logs'>
   readonly clock: Clock
 }
 
@@ -27,6 +28,7 @@ export interface LogStreamDeps {
 export class LogStream {
   private readonly lines: LogLine[] = []
   private readonly followed = new Set<string>()
+  private readonly positions = new Map<string, LogPosition>()
   private skipped = 0
 
   constructor(
@@ -37,16 +39,20 @@ export class LogStream {
     private readonly send: (message: ServerMessage) => boolean,
   ) {}
 
+  /** Until the signal aborts. A database or host that is away for a while is waited for; what does not exist ends the stream with its code. */
   async run(signal: AbortSignal): Promise<void> {
     const flushing = this.flushLoop(signal)
-    try {
-      while (!signal.aborted) {
+    while (!signal.aborted) {
+      try {
         for (const task of await this.tasks()) this.follow(task, signal)
-        await this.deps.clock.sleep(LOOK_MS, signal).catch(() => {})
+      } catch (error) {
+        const { code, publicMessage, retryable } = Fault.from(error)
+        if (!retryable) {
+          this.send({ type: 'logs.end', stream: this.stream, code, message: publicMessage })
+          break
+        }
       }
-    } catch (error) {
-      const { code, publicMessage } = Fault.from(error)
-      this.send({ type: 'logs.end', stream: this.stream, code, message: publicMessage })
+      await this.deps.clock.sleep(LOOK_MS, signal).catch(() => {})
     }
     await flushing
   }
@@ -64,21 +70,21 @@ export class LogStream {
     if (nodeId === null || containerId === null || this.followed.has(key)) return
 
     this.followed.add(key)
-    void this.read(task, nodeId, signal).catch((error: unknown) => {
-      this.followed.delete(key)
-      if (Fault.from(error).code === 'task.no_container') this.followed.add(key)
+    void this.read(task, nodeId, key, signal).catch((error: unknown) => {
+      if (Fault.from(error).code !== 'task.no_container') this.followed.delete(key)
     })
   }
 
-  private async read(task: Task, nodeId: string, signal: AbortSignal): Promise<void> {
-    for await (const batch of this.deps.host.logs(nodeId, task.id, {
-      tail: this.target.tail,
-      follow: true,
-      signal,
-    })) {
+  /** A host that was away is asked for the same tail again: what has been seen of it is left out. */
+  private async read(task: Task, nodeId: string, key: string, signal: AbortSignal): Promise<void> {
+    const options = { tail: this.target.tail, follow: true, signal }
+    const isNew = isNewSince(this.positions.get(key) ?? LOG_START)
+    for await (const batch of this.deps.host.logs(nodeId, task.id, options)) {
+      const fresh = batch.filter(isNew)
+      this.positions.set(key, fresh.reduce(advance, this.positions.get(key) ?? LOG_START))
       const room = Math.max(0, BATCH_LINES * 4 - this.lines.length)
-      this.lines.push(...batch.slice(0, room).map((line) => logLine(task, line)))
-      this.skipped += Math.max(0, batch.length - room)
+      this.lines.push(...fresh.slice(0, room).map((line) => logLine(task, line)))
+      this.skipped += Math.max(0, fresh.length - room)
     }
   }
 
