@@ -1,17 +1,18 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fault } from '@berth/core'
-import type { Runtime, RuntimeEvent, RuntimeInfo, RuntimeOptions } from './api.js'
+import type { Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
 import { ContainerStore } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
-import { EventBus } from './event-bus.js'
+import { EventLog, type NewEvent } from './event-log.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
 import { openImages } from './images/open-images.exec.js'
 import { openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
+import { unbuilt } from './unbuilt.js'
 
 export const DEFAULT_NETWORK = { bridge: 'berth0', subnet: '10.88.0.0/16' }
 
@@ -35,8 +36,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
 async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
   const metadata = openMetadata(options.root)
-  const bus = new EventBus<RuntimeEvent>()
-  const emit = (event: RuntimeEvent) => bus.emit(event)
+  const log = new EventLog(() => BigInt(Date.now()) * 1_000_000n)
+  const emit = (event: NewEvent) => log.emit(event)
   const store = new ContainerStore(metadata)
   const modules = openImages({
     root: options.root,
@@ -69,8 +70,21 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     images: modules.images,
     containers,
     build: modules.build,
-    events: (signal) => bus.subscribe(signal),
-    info: () => facts.info,
+    volumes: {
+      create: unbuilt('volumes.create'),
+      get: unbuilt('volumes.get'),
+      list: unbuilt('volumes.list'),
+      remove: unbuilt('volumes.remove'),
+      prune: unbuilt('volumes.prune'),
+    },
+    diskUsage: unbuilt('diskUsage'),
+    events: (options) => log.read(options instanceof AbortSignal ? { signal: options } : options),
+    info: () => ({
+      ...facts.info,
+      root: options.root,
+      id: '',
+      network: { bridge: DEFAULT_NETWORK.bridge, subnet: DEFAULT_NETWORK.subnet, gateway: '' },
+    }),
     close: async () => {
       await engine.close()
       metadata.close()
@@ -92,7 +106,9 @@ function takeLock(root: string): number {
 const CRUN_MIN = [1, 15]
 const CRUN_FIXED = [1, 30]
 
-async function hostFacts(options: RuntimeOptions): Promise<{ info: RuntimeInfo; ociRuntimePath: string }> {
+type HostFacts = Omit<RuntimeInfo, 'root' | 'id' | 'network'>
+
+async function hostFacts(options: RuntimeOptions): Promise<{ info: HostFacts; ociRuntimePath: string }> {
   const name = options.ociRuntime ?? 'crun'
   const [runtime, conmon, where] = await Promise.all([
     runProgram(name, ['--version']),

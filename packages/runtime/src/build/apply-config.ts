@@ -11,6 +11,10 @@ export const EMPTY_CONFIG: ImageConfig = {
   exposedPorts: [],
   labels: {},
   stopSignal: '',
+  volumes: [],
+  health: undefined,
+  shell: [],
+  onBuild: [],
 }
 
 /** The image config after one instruction; instructions that only move files leave it as it is. */

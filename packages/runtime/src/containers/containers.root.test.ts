@@ -239,7 +239,7 @@ test('events tell of every step of a container’s life, in order', async () => 
   const seen: RuntimeEvent[] = []
   const reading = (async () => {
     for await (const event of host.runtime.events(stop.signal)) {
-      if (event.kind === 'container' && event.name === 'eventful') seen.push(event)
+      if (event.kind === 'container' && event.attributes.name === 'eventful') seen.push(event)
       if (seen.length === 4) return
     }
   })()
@@ -248,8 +248,8 @@ test('events tell of every step of a container’s life, in order', async () => 
   await host.runtime.containers.remove(container.id)
   await Promise.race([reading, elapse(5_000)])
   stop.abort()
-  expect(seen.map((event) => event.action)).toEqual(['created', 'started', 'exited', 'removed'])
-  expect(seen[2]).toMatchObject({ exit: { code: 3 } })
+  expect(seen.map((event) => event.action)).toEqual(['create', 'start', 'die', 'destroy'])
+  expect(seen[2]).toMatchObject({ attributes: { exitCode: '3' } })
 })
 
 describe('limits', () => {

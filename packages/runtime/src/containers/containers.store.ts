@@ -1,5 +1,13 @@
 import { type ContainerId, type Digest, fault } from '@berth/core'
-import type { ContainerExit, ContainerInfo, ContainerSpec, ContainerState, PortMapping } from '../api.js'
+import type {
+  ContainerExit,
+  ContainerInfo,
+  ContainerSpec,
+  ContainerState,
+  HealthState,
+  MountedPoint,
+  PortMapping,
+} from '../api.js'
 import type { Metadata } from '../metadata.store.js'
 import { nextAddress, type Subnet } from '../networks/ipam.js'
 import { mayBecome } from './lifecycle.js'
@@ -17,6 +25,11 @@ export interface ContainerRow {
   readonly restartCount: number
   readonly process: { readonly pid: number; readonly startTime: string; readonly bootId: string } | undefined
   readonly ipAddress: string | undefined
+  /** Absent in rows of older versions. */
+  readonly macAddress?: string
+  readonly startError?: string
+  readonly health?: HealthState
+  readonly mounts?: readonly MountedPoint[]
   readonly ports: readonly PortMapping[]
   readonly published: boolean
 }
@@ -24,7 +37,15 @@ export interface ContainerRow {
 /** What the outside sees of a row. */
 export function info(row: ContainerRow): ContainerInfo {
   const { process: init, ...rest } = row
-  return { ...rest, pid: init?.pid }
+  return {
+    startError: undefined,
+    macAddress: undefined,
+    health: undefined,
+    mounts: [],
+    ...rest,
+    pid: init?.pid,
+    execIds: [],
+  }
 }
 
 /** Rows of containers and their addresses. */

@@ -1,14 +1,15 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { type ContainerId, failpoint, type Logger, newContainerId } from '@berth/core'
 import type {
+  ContainerAction,
   ContainerExit,
   ContainerInfo,
   ContainerSpec,
   ImageRecord,
   Images,
   PortMapping,
-  RuntimeEvent,
 } from '../api.js'
+import type { NewEvent } from '../event-log.js'
 import { readCgroupStats } from '../host/cgroups.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
@@ -35,7 +36,7 @@ export interface EngineDeps {
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
   layersOf(image: ImageRecord): readonly Layer[]
-  emit(event: RuntimeEvent): void
+  emit(event: NewEvent): void
 }
 
 /**
@@ -86,7 +87,7 @@ export class ContainerEngine {
       await failpoint('container.create.after_address')
       mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
       const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
-      this.emit('created', made)
+      this.emit('create', made)
       return info(made)
     } catch (error) {
       await this.destroy(row)
@@ -155,7 +156,7 @@ export class ContainerEngine {
       })
       await failpoint('container.start.after_row')
       await this.syncRules()
-      this.emit('started', running)
+      this.emit('start', running)
     } catch (error) {
       await this.undoStart(row, paths)
       throw error
@@ -249,7 +250,7 @@ export class ContainerEngine {
         'cleaning up after an exit failed',
       ),
     )
-    this.emit('exited', ended, exit)
+    this.emit('die', ended, { exitCode: String(exit.code) })
   }
 
   async remove(id: ContainerId): Promise<void> {
@@ -260,7 +261,7 @@ export class ContainerEngine {
     this.wake(id, { code: 137, oomKilled: false })
     await this.destroy(row)
     if (row.state === 'running') await this.syncRules()
-    this.emit('removed', row)
+    this.emit('destroy', row)
   }
 
   private async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
@@ -315,17 +316,16 @@ export class ContainerEngine {
   }
 
   private emit(
-    action: 'created' | 'started' | 'exited' | 'removed',
+    action: ContainerAction,
     row: ContainerRow,
-    exit?: ContainerExit,
+    attributes: Readonly<Record<string, string>> = {},
   ): void {
+    const { name, image, labels } = row.spec
     this.deps.emit({
       kind: 'container',
       action,
       id: row.id,
-      name: row.spec.name,
-      atMs: Date.now(),
-      ...(exit ? { exit } : {}),
+      attributes: { ...labels, image, name, ...attributes },
     })
   }
 }

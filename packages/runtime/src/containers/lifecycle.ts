@@ -9,7 +9,9 @@ import type { ContainerSpec, ContainerState } from '../api.js'
 const MOVES: Readonly<Record<ContainerState, readonly ContainerState[]>> = {
   creating: ['created', 'removing'],
   created: ['running', 'exited', 'removing'],
-  running: ['exited', 'removing', 'created'],
+  running: ['paused', 'restarting', 'exited', 'removing', 'created'],
+  paused: ['running', 'restarting', 'exited', 'removing'],
+  restarting: ['running', 'exited', 'removing'],
   exited: ['running', 'removing', 'exited'],
   removing: ['removing'],
 }

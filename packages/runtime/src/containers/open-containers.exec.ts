@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import type { Containers, LogOptions } from '../api.js'
+import { unbuilt } from '../unbuilt.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { chooseStopSignal, parseSignal } from './lifecycle.js'
@@ -61,7 +62,30 @@ export function openContainers(
         () => store.find(id)?.state !== 'running',
         (signal) => engine.waitForExit(id, signal),
       ),
-    stats: async (id) => engine.stats(store.get(id).id),
+    stats: async (id) => engine.stats(store.get(id).id) as never,
+    restart: unbuilt('containers.restart'),
+    pause: unbuilt('containers.pause'),
+    unpause: unbuilt('containers.unpause'),
+    rename: unbuilt('containers.rename'),
+    update: unbuilt('containers.update'),
+    top: unbuilt('containers.top'),
+    attach: unbuilt('containers.attach'),
+    resize: unbuilt('containers.resize'),
+    commit: unbuilt('containers.commit'),
+    execs: {
+      create: unbuilt('execs.create'),
+      start: unbuilt('execs.start'),
+      inspect: unbuilt('execs.inspect'),
+      resize: unbuilt('execs.resize'),
+      wait: unbuilt('execs.wait'),
+    },
+    files: {
+      stat: unbuilt('files.stat'),
+      copyOut: unbuilt('files.copyOut'),
+      copyIn: unbuilt('files.copyIn'),
+      diff: unbuilt('files.diff'),
+      export: unbuilt('files.export'),
+    },
   }
 }
 

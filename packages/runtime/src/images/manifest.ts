@@ -178,6 +178,10 @@ function parseImageConfig(json: Json): ImageConfig {
     exposedPorts: isObject(json.ExposedPorts) ? Object.keys(json.ExposedPorts) : [],
     labels: Object.fromEntries(Object.entries(labels as Record<string, string>)),
     stopSignal: text('StopSignal'),
+    volumes: isObject(json.Volumes) ? Object.keys(json.Volumes) : [],
+    health: undefined,
+    shell: list('Shell'),
+    onBuild: list('OnBuild'),
   }
 }
 

@@ -1,10 +1,12 @@
 import { fault, type Logger } from '@berth/core'
-import type { BuildRequest, ImageRecord, Images, RegistryAccess, RuntimeEvent } from '../api.js'
+import type { BuildRequest, ImageAction, ImageRecord, Images, RegistryAccess } from '../api.js'
 import { buildImage } from '../build/build.exec.js'
 import { ContentStore } from '../content/content.store.js'
+import type { NewEvent } from '../event-log.js'
 import { chainIds, type Layer, LayerStore } from '../layers/layers.store.js'
 import type { Metadata } from '../metadata.store.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
+import { unbuilt } from '../unbuilt.js'
 import { type RemovalDeps, removeImage } from './image-removal.store.js'
 import { ImageTransfers } from './image-transfers.client.js'
 import { ImageStore } from './images.store.js'
@@ -16,7 +18,7 @@ export interface ImagesDeps {
   readonly metadata: Metadata
   readonly logger: Logger
   readonly registries: Readonly<Record<string, RegistryAccess>>
-  emit(event: RuntimeEvent): void
+  emit(event: NewEvent): void
   /** Whether a container was made from this image. */
   isImageInUse(imageId: string): boolean
 }
@@ -34,7 +36,7 @@ export interface ImagesModule {
 interface Parts extends RemovalDeps {
   readonly gate: TransferGate
   readonly transfers: ImageTransfers
-  announce(action: Extract<RuntimeEvent, { kind: 'image' }>['action'], reference: string): void
+  announce(action: ImageAction, reference: string): void
 }
 
 /** Composition of the image half. Removal and transfers exclude each other, so that a pull never loses a blob it counted on. */
@@ -45,8 +47,8 @@ export function openImages(deps: ImagesDeps): ImagesModule {
   const store = new ImageStore(deps.metadata)
   const access = (host: string) => deps.registries[host]
   const announce: Parts['announce'] = (action, reference) =>
-    deps.emit({ kind: 'image', action, reference, atMs: Date.now() })
-  const onPulled = (reference: string) => announce('pulled', reference)
+    deps.emit({ kind: 'image', action, id: reference, attributes: { name: reference } })
+  const onPulled = (reference: string) => announce('pull', reference)
   const parts: Parts = {
     ...{ content, layers, snapshots, store, announce },
     gate: new TransferGate(),
@@ -72,8 +74,8 @@ function imagesOf(parts: Parts): Images {
     pull: (reference, options = {}) => gate.shared(() => transfers.pull(reference, options)),
     push: async (reference, options = {}) => {
       const digest = await gate.shared(() => transfers.push(reference, options))
-      announce('pushed', canonical(reference))
-      return { digest }
+      announce('push', canonical(reference))
+      return { digest, sizeBytes: 0 }
     },
     get: async (referenceOrId) => store.get(referenceOrId),
     find: async (referenceOrId) => store.find(referenceOrId),
@@ -81,13 +83,22 @@ function imagesOf(parts: Parts): Images {
     tag: async (source, target) => {
       const image = store.get(source)
       store.point(canonical(target), image.id)
-      announce('tagged', canonical(target))
+      announce('tag', canonical(target))
       return store.get(image.id)
     },
     remove: (referenceOrId) =>
       gate.exclusive(async () => {
-        if (removeImage(parts, referenceOrId)) announce('removed', referenceOrId)
+        if (removeImage(parts, referenceOrId)) announce('delete', referenceOrId)
+        return []
       }),
+    history: unbuilt('images.history'),
+    prune: unbuilt('images.prune'),
+    save: unbuilt('images.save'),
+    load: unbuilt('images.load'),
+    import: unbuilt('images.import'),
+    search: unbuilt('images.search'),
+    login: unbuilt('images.login'),
+    check: unbuilt('images.check'),
   }
 }
 
@@ -100,7 +111,7 @@ async function build(parts: Parts, request: BuildRequest): Promise<ImageRecord> 
     { content, layers, store, layersOf: (base) => layersOf(layers, base), pull },
     request,
   )
-  for (const tag of request.tags) announce('built', canonical(tag))
+  for (const tag of request.tags) announce('build', canonical(tag))
   return image
 }
 

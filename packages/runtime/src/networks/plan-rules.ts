@@ -1,6 +1,6 @@
 /** What the host's packet rules must say: which ports lead to which containers. */
 export interface PublishedEndpoint {
-  readonly protocol: 'tcp' | 'udp'
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
   readonly hostIp: string | undefined
   readonly hostPort: number
   readonly ip: string

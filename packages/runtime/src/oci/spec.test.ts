@@ -210,6 +210,10 @@ const IMAGE: ImageConfig = {
   exposedPorts: [],
   labels: {},
   stopSignal: '',
+  volumes: [],
+  health: undefined,
+  shell: [],
+  onBuild: [],
 }
 const CONTAINER: ContainerSpec = { name: 'c', image: 'i' }
 

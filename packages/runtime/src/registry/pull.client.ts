@@ -35,7 +35,7 @@ export async function pullImage(
   reference: Reference,
   options: PullOptions,
 ): Promise<PulledImage> {
-  const client = new RegistryClient(reference.host, deps.access(reference.host), options.auth)
+  const client = new RegistryClient(reference.host, deps.access(reference.host), options.auth as never)
   try {
     const resolved = await fetchManifest(deps, client, reference, options.signal)
     const configBytes = await fetchSmall(deps, client, reference, resolved.manifest.config, options)
@@ -58,7 +58,11 @@ export function describeImage(
     manifestDigest,
     sizeBytes,
     createdAt: config.createdAt,
-    platform: { os: config.os, architecture: config.architecture },
+    platform: { os: config.os, architecture: config.architecture, variant: '' },
+    repositoryDigests: [],
+    taggedAt: '',
+    author: '',
+    comment: '',
     config: config.config,
     diffIds: config.diffIds,
   }

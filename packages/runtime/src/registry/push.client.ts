@@ -17,7 +17,7 @@ export async function pushImage(
   reference: Reference,
   options: PushOptions,
 ): Promise<Digest> {
-  const client = new RegistryClient(reference.host, deps.access(reference.host), options.auth)
+  const client = new RegistryClient(reference.host, deps.access(reference.host), options.auth as never)
   try {
     const bytes = deps.content.read(image.manifestDigest)
     const manifest = parseManifest(bytes, undefined)

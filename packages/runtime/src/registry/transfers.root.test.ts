@@ -100,7 +100,7 @@ describe('push and pull', () => {
     stop.abort()
     const seen: RuntimeEvent[] = []
     for await (const event of events) seen.push(event)
-    expect(seen).toMatchObject([{ kind: 'image', action: 'pulled', reference }])
+    expect(seen).toMatchObject([{ kind: 'image', action: 'pull', id: reference }])
     const fetched = registry.requests
       .slice(before)
       .filter((line) => line.startsWith('GET') && line.includes('/blobs/'))
