@@ -1,6 +1,6 @@
 import { isTaskState, isTerminal } from '@berth/domain'
 import type { TaskStatus } from '@berth/proto'
-import type { ContainerInfo } from '@berth/runtime'
+import type { ContainerInfo, ContainerState } from '@berth/runtime'
 
 /**
  * What a task's runner does next. Decided anew after every step from what is wanted and what is there, so that a step may be repeated, cut
@@ -30,10 +30,13 @@ export function planStep(
   status: TaskStatus | undefined,
 ): Step {
   if (wanted === 'running') return towardsRunning(container, status)
-  if (container?.state === 'running') return { kind: 'stop' }
+  if (container && MAY_RUN.has(container.state)) return { kind: 'stop' }
   if (container) return { kind: 'remove' }
   return wanted === 'shutdown' && !isOver(status) ? { kind: 'shut' } : { kind: 'idle' }
 }
+
+/** Paused by a person on the host, or about to be started again: it ends as a running one does. */
+const MAY_RUN: ReadonlySet<ContainerState> = new Set(['running', 'paused', 'restarting'])
 
 function towardsRunning(container: ContainerInfo | undefined, status: TaskStatus | undefined): Step {
   if (isOver(status)) return { kind: 'idle' }
@@ -46,6 +49,9 @@ function towardsRunning(container: ContainerInfo | undefined, status: TaskStatus
     case 'exited':
       // A host that booted again brings its own containers back, even while the control plane is away.
       return { kind: container.exit?.reason === 'host_rebooted' ? 'start' : 'conclude' }
+    case 'paused':
+    case 'restarting':
+      return { kind: 'idle' }
     case 'creating':
     case 'removing':
       return { kind: 'remove' }

@@ -53,6 +53,8 @@ const watchStops = (runtime: Runtime): Runtime => ({
           }
         : Reflect.get(target, key).bind(target),
   }),
+  volumes: runtime.volumes,
+  diskUsage: (signal) => runtime.diskUsage(signal),
   events: (signal) => runtime.events(signal),
   build: (request) => runtime.build(request),
   info: () => runtime.info(),
