@@ -1,7 +1,7 @@
 import { fault } from '@berth/core'
 
 const DEPTH_MAX = 128
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const INTEGER = /^-?\d+$/
 
 const invalid = (why: string, cause?: unknown) =>
