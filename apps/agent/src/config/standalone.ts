@@ -103,7 +103,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
 }
 
 function fromEnvironment(env: NodeJS.ProcessEnv): Flags {
-  const entries = Object.entries(STANDALONE_FLAGS).flatMap(([name, flag]) => {
+  const entries = Object.entries(STANDALONE_FLAGS).flatMap(([name, flag]): [string, unknown][] => {
     const text = env[VARIABLES[name] ?? `BERTH_${name.toUpperCase().replaceAll('-', '_')}`]
     if (text === undefined || text === '') return []
     if (flag.type === 'boolean') return [[name, text === '1' || text === 'true']]

@@ -1,8 +1,9 @@
+import { Filters } from '@berth/engine-api'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { anImage } from '../../testing/images.js'
 import { fitsGlob } from './glob.js'
-import { filterImages } from './image-filter.js'
+import { filterImages, IMAGE_FILTERS } from './image-filter.js'
 
 describe('patterns', () => {
   test.each([
@@ -36,7 +37,11 @@ describe('patterns', () => {
 })
 
 const images = [
-  anImage({ id: 'a', references: ['docker.io/library/web:1', 'host.example/web:2'], createdAt: '2026-01-01T00:00:00Z' }),
+  anImage({
+    id: 'a',
+    references: ['docker.io/library/web:1', 'host.example/web:2'],
+    createdAt: '2026-01-01T00:00:00Z',
+  }),
   anImage({ id: 'b', references: [], createdAt: '2026-01-02T00:00:00Z', labels: { tier: 'db' } }),
   anImage({ id: 'c', references: ['docker.io/me/api:1'], createdAt: '2026-01-03T00:00:00Z' }),
 ]
@@ -44,8 +49,10 @@ const context = {
   find: (name: string) => images.find(({ id }) => id.startsWith(`sha256:${name}`)) ?? anImage({ id: name }),
   untilMs: (text: string) => Date.parse(text),
 }
+const parse = (filters: Record<string, readonly string[]>) =>
+  Filters.parse(JSON.stringify(filters), IMAGE_FILTERS)
 const ids = (filters: Record<string, readonly string[]>) =>
-  filterImages(images, filters, context).map(({ id }) => id.charAt('sha256:'.length))
+  filterImages(images, parse(filters), context).map(({ id }) => id.charAt('sha256:'.length))
 
 test.each([
   [{}, ['c', 'b', 'a']],
@@ -61,7 +68,7 @@ test.each([
 ])('%j leaves %j, newest first', (filters, left) => expect(ids(filters)).toEqual(left))
 
 test('a reference filter shows only the names that fit', () => {
-  const [web] = filterImages(images, { reference: ['web:1'] }, context)
+  const [web] = filterImages(images, parse({ reference: ['web:1'] }), context)
   expect(web?.references).toEqual(['docker.io/library/web:1'])
 })
 

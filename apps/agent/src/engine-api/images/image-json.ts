@@ -1,13 +1,13 @@
+import { familiarName } from '@berth/engine-api'
 import type { HealthCheck, HistoryEntry, ImageConfig, ImageRecord } from '@berth/runtime'
-import { familiarReference } from '@berth/engine-api'
 
 /** `docker images` as the API has it. */
 export function imageSummary(image: ImageRecord, containers: number, sharedBytes: number): unknown {
   return {
     Id: image.id,
     ParentId: '',
-    RepoTags: image.references.filter((name) => !name.includes('@')).map(familiarReference),
-    RepoDigests: image.repositoryDigests.map(familiarReference),
+    RepoTags: image.references.filter((name) => !name.includes('@')).map(familiarName),
+    RepoDigests: image.repositoryDigests.map(familiarName),
     Created: Math.floor(Date.parse(image.createdAt) / 1000),
     Size: image.sizeBytes,
     VirtualSize: image.sizeBytes,
@@ -21,8 +21,8 @@ export function imageSummary(image: ImageRecord, containers: number, sharedBytes
 export function imageInspect(image: ImageRecord): unknown {
   return {
     Id: image.id,
-    RepoTags: image.references.filter((name) => !name.includes('@')).map(familiarReference),
-    RepoDigests: image.repositoryDigests.map(familiarReference),
+    RepoTags: image.references.filter((name) => !name.includes('@')).map(familiarName),
+    RepoDigests: image.repositoryDigests.map(familiarName),
     Parent: '',
     Comment: image.comment,
     Created: image.createdAt,
@@ -76,7 +76,8 @@ function healthOf(health: HealthCheck | 'none' | undefined): object {
   if (health === undefined) return {}
   if (health === 'none') return { Healthcheck: { Test: ['NONE'] } }
   const { test, intervalMs, timeoutMs, startPeriodMs, startIntervalMs, retries } = health
-  const nanos = (name: string, ms: number | undefined) => (ms === undefined ? {} : { [name]: ms * NANOS_PER_MS })
+  const nanos = (name: string, ms: number | undefined) =>
+    ms === undefined ? {} : { [name]: ms * NANOS_PER_MS }
   return {
     Healthcheck: {
       Test: 'exec' in test ? ['CMD', ...test.exec] : ['CMD-SHELL', test.shell],
@@ -94,7 +95,7 @@ export const historyJson = (entry: HistoryEntry): unknown => ({
   Id: entry.imageId ?? '<missing>',
   Created: Math.floor(Date.parse(entry.createdAt) / 1000) || 0,
   CreatedBy: entry.createdBy,
-  Tags: entry.references.length > 0 ? entry.references.map(familiarReference) : null,
+  Tags: entry.references.length > 0 ? entry.references.map(familiarName) : null,
   Size: entry.sizeBytes,
   Comment: entry.comment,
 })

@@ -1,5 +1,5 @@
 import { fault } from '@berth/core'
-import { type Call, familiarName, familiarReference, type Route, registryAuth } from '@berth/engine-api'
+import { type Call, familiarName, parseRegistryAuth, type Route } from '@berth/engine-api'
 import { type ImageRecord, parseReference, type Runtime } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
 import { ProgressStream } from '../progress-stream.js'
@@ -15,7 +15,11 @@ export function imageTransferRoutes(deps: ImageEndpointDeps): readonly Route[] {
       handle: (call) => (call.query.has('fromSrc') ? importImage(deps, call) : pull(deps, call)),
     },
     { method: 'POST', path: '/images/{name...}/push', handle: (call) => push(deps, call) },
-    { method: 'GET', path: '/images/get', handle: (call) => save(deps.runtime, call, call.query.strings('names')) },
+    {
+      method: 'GET',
+      path: '/images/get',
+      handle: (call) => save(deps.runtime, call, call.query.strings('names')),
+    },
     {
       method: 'GET',
       path: '/images/{name...}/get',
@@ -30,7 +34,7 @@ export const joinReference = (repo: string, tag: string | undefined): string =>
   tag === undefined ? repo : tag.includes(':') ? `${repo}@${tag}` : `${repo}:${tag}`
 
 const authOf = (call: Call) => {
-  const auth = registryAuth(call.headers)
+  const auth = parseRegistryAuth(call.headers['x-registry-auth'])
   return auth === undefined ? {} : { auth }
 }
 
@@ -42,7 +46,10 @@ async function pull({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
   const out = new ProgressStream(call)
   const report = new TransferReport('pull')
   const announce = () =>
-    out.tell({ status: `Pulling from ${familiarName(`${reference.host}/${reference.repository}`)}`, id: reference.digest ?? reference.tag ?? '' })
+    out.tell({
+      status: `Pulling from ${familiarName(`${reference.host}/${reference.repository}`)}`,
+      id: reference.digest ?? reference.tag ?? '',
+    })
   let isAnnounced = false
   await out.run(async () => {
     const image = await runtime.images.pull(text, {
@@ -59,7 +66,7 @@ async function pull({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
     if (!isAnnounced) announce()
     const word = before?.id === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
     out.tell({ status: `Digest: ${digestFor(image, `${reference.host}/${reference.repository}`)}` })
-    out.tell({ status: `Status: ${word} ${familiarReference(text)}` })
+    out.tell({ status: `Status: ${word} ${familiarName(text)}` })
   })
 }
 
@@ -107,9 +114,14 @@ const bareName = (name: string): string => {
 async function referencesOf(runtime: Runtime, name: string): Promise<readonly string[]> {
   const repository = bareName(name)
   const images = await runtime.images.list()
-  const found = images.flatMap((image) => image.references.filter((reference) => bareName(reference) === repository))
+  const found = images.flatMap((image) =>
+    image.references.filter((reference) => bareName(reference) === repository),
+  )
   if (found.length === 0)
-    throw fault.notFound('image.not_found', `An image does not exist locally with the tag: ${familiarName(repository)}`)
+    throw fault.notFound(
+      'image.not_found',
+      `An image does not exist locally with the tag: ${familiarName(repository)}`,
+    )
   return found
 }
 
@@ -134,7 +146,7 @@ async function load({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
       },
     })
     for (const image of images) {
-      for (const name of image.references) out.tell({ stream: `Loaded image: ${familiarReference(name)}\n` })
+      for (const name of image.references) out.tell({ stream: `Loaded image: ${familiarName(name)}\n` })
       if (image.references.length === 0) out.tell({ stream: `Loaded image ID: ${image.id}\n` })
     }
   })

@@ -1,8 +1,15 @@
 import { fault } from '@berth/core'
-import { type Call, familiarReference, parseFilters, parseTimestamp, type Route, registryAuth } from '@berth/engine-api'
+import {
+  type Call,
+  Filters,
+  familiarName,
+  parseRegistryAuth,
+  parseTimeNanos,
+  type Route,
+} from '@berth/engine-api'
 import type { ImageRecord, RemovedImage, Runtime } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
-import { danglingOf, filterImages, IMAGE_FILTERS } from './image-filter.js'
+import { filterImages, IMAGE_FILTERS } from './image-filter.js'
 import { historyJson, imageInspect, imageSummary } from './image-json.js'
 
 export interface ImageEndpointDeps {
@@ -35,6 +42,12 @@ export function imageRoutes(deps: ImageEndpointDeps): readonly Route[] {
   ]
 }
 
+const NANOS_PER_MS = 1_000_000n
+
+/** A time as clients send it, in milliseconds. @throws engine.time_invalid */
+const millis = (text: string, nowMs: number): number =>
+  Number((parseTimeNanos(text, nowMs) ?? 0n) / NANOS_PER_MS)
+
 /** @throws image.not_found in docker's words */
 export async function imageOf(runtime: Runtime, call: Call): Promise<ImageRecord> {
   const name = call.params.name ?? ''
@@ -44,11 +57,13 @@ export async function imageOf(runtime: Runtime, call: Call): Promise<ImageRecord
 }
 
 async function list({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), IMAGE_FILTERS)
+  const filters = Filters.parse(call.query.string('filters'), IMAGE_FILTERS)
   const [images, containers] = await Promise.all([runtime.images.list(), runtime.containers.list()])
-  const byId = new Map(images.flatMap((image) => [...image.references, image.id].map((name) => [name, image] as const)))
+  const byId = new Map(
+    images.flatMap((image) => [...image.references, image.id].map((name) => [name, image] as const)),
+  )
   const named = await Promise.all(
-    [...(filters.before ?? []), ...(filters.since ?? [])].map(
+    [...filters.get('before'), ...filters.get('since')].map(
       async (name) => [name, (await runtime.images.find(name)) ?? byId.get(name)] as const,
     ),
   )
@@ -58,14 +73,20 @@ async function list({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
     if (!image) throw noSuchImage(name)
     return image
   }
-  const untilMs = (text: string) => Number(parseTimestamp(text, nowMs()) / 1_000_000n)
+  const untilMs = (text: string) => millis(text, nowMs())
   const uses = Map.groupBy(containers, ({ imageId }) => imageId)
   const isShared = call.query.bool('shared-size')
-  const shared = new Map(isShared ? (await runtime.diskUsage(call.signal)).images.map((one) => [one.id, one]) : [])
+  const shared = new Map(
+    isShared ? (await runtime.diskUsage(call.signal)).images.map((one) => [one.id, one]) : [],
+  )
   call.json(
     200,
     filterImages(images, filters, { find, untilMs }).map((image) =>
-      imageSummary(image, isShared ? (uses.get(image.id)?.length ?? 0) : -1, shared.get(image.id)?.sharedBytes ?? -1),
+      imageSummary(
+        image,
+        isShared ? (uses.get(image.id)?.length ?? 0) : -1,
+        shared.get(image.id)?.sharedBytes ?? -1,
+      ),
     ),
   )
 }
@@ -88,16 +109,18 @@ async function remove(runtime: Runtime, call: Call): Promise<void> {
 }
 
 const removedJson = (removed: RemovedImage) =>
-  'deleted' in removed ? { Deleted: removed.deleted } : { Untagged: familiarReference(removed.untagged) }
+  'deleted' in removed ? { Deleted: removed.deleted } : { Untagged: familiarName(removed.untagged) }
 
 async function prune({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), ['dangling', 'label', 'label!', 'until'])
-  const [until] = filters.until ?? []
-  const labels = Object.fromEntries((filters.label ?? []).map((text) => [text.split('=')[0] ?? '', text.replace(/^[^=]*=?/, '')]))
+  const filters = Filters.parse(call.query.string('filters'), ['dangling', 'label', 'label!', 'until'])
+  const [until] = filters.get('until')
+  const labels = Object.fromEntries(
+    filters.get('label').map((text) => [text.split('=')[0] ?? '', text.replace(/^[^=]*=?/, '')]),
+  )
   const { removed, reclaimedBytes } = await runtime.images.prune({
-    all: danglingOf(filters) === false,
+    all: filters.bool('dangling') === false,
     labels,
-    ...(until === undefined ? {} : { createdBeforeMs: Number(parseTimestamp(until, nowMs()) / 1_000_000n) }),
+    ...(until === undefined ? {} : { createdBeforeMs: millis(until, nowMs()) }),
   })
   call.json(200, {
     ImagesDeleted: removed.length > 0 ? removed.map(removedJson) : null,
@@ -107,7 +130,7 @@ async function prune({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise
 
 async function search(runtime: Runtime, call: Call): Promise<void> {
   const limit = call.query.int('limit')
-  const auth = registryAuth(call.headers)
+  const auth = parseRegistryAuth(call.headers['x-registry-auth'])
   const found = await runtime.images.search(call.query.string('term') ?? '', {
     signal: call.signal,
     ...(limit === undefined ? {} : { limit }),

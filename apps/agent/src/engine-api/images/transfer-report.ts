@@ -85,9 +85,16 @@ export class TransferReport {
 
 const MOVING: ReadonlySet<string> = new Set(['transferring', 'unpacking', 'retrying'])
 
-function bar({ state, doneBytes, totalBytes }: TransferProgress): Pick<ProgressLine, 'progress' | 'progressDetail'> {
+function bar({
+  state,
+  doneBytes,
+  totalBytes,
+}: TransferProgress): Pick<ProgressLine, 'progress' | 'progressDetail'> {
   if (state !== 'transferring' && state !== 'unpacking') return { progressDetail: {} }
-  return { progressDetail: { current: doneBytes, total: totalBytes }, progress: progressBar(doneBytes, totalBytes) }
+  return {
+    progressDetail: { current: doneBytes, total: totalBytes },
+    progress: progressBar(doneBytes, totalBytes),
+  }
 }
 
 const BAR_WIDTH = 50

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Filters } from '@berth/engine-api'
 import type { ContainerInfo, RuntimeInfo } from '@berth/runtime'
 
 /** The three networks every docker host has. Ids are made from the engine's own, so that they stay the same for ever. */
@@ -68,23 +69,18 @@ const bridgeOptions = (bridge: string) => ({
   'com.docker.network.driver.mtu': '1500',
 })
 
-type Filters = Readonly<Record<string, readonly string[]>>
-
-export const NETWORK_FILTERS = ['driver', 'id', 'label', 'name', 'scope', 'type', 'dangling'] as const
+export const NETWORK_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'] as const
 
 /** `docker network ls --filter`: names and ids by part. */
 export function matchesNetwork(engineId: string, name: NetworkName, filters: Filters): boolean {
   const id = networkId(engineId, name)
-  const tests: Readonly<Record<string, (value: string) => boolean>> = {
-    driver: (value) => value === (name === 'none' ? 'null' : name),
-    id: (value) => id.includes(value),
-    label: () => false,
-    name: (value) => name.includes(value),
-    scope: (value) => value === 'local',
-    type: (value) => value === 'builtin',
-    dangling: (value) => /^(0|f|false)$/i.test(value),
-  }
-  return Object.entries(filters).every(
-    ([key, values]) => values.length === 0 || values.some((value) => tests[key]?.(value) ?? false),
+  return (
+    filters.allows('driver', name === 'none' ? 'null' : name) &&
+    filters.allowsSome('id', (part) => id.includes(part)) &&
+    filters.allowsLabels({}) &&
+    filters.allowsSome('name', (part) => name.includes(part)) &&
+    filters.allows('scope', 'local') &&
+    filters.allows('type', 'builtin') &&
+    filters.bool('dangling') !== true
   )
 }

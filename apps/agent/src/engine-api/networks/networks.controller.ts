@@ -1,5 +1,5 @@
 import { fault } from '@berth/core'
-import { type Call, parseFilters, type Route } from '@berth/engine-api'
+import { type Call, Filters, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import {
   findNetwork,
@@ -36,12 +36,18 @@ export function networkRoutes(deps: NetworkEndpointDeps): readonly Route[] {
         )
       },
     },
-    { method: 'POST', path: '/networks/prune', handle: async (call) => call.json(200, { NetworksDeleted: null }) },
+    {
+      method: 'POST',
+      path: '/networks/prune',
+      handle: async (call) => call.json(200, { NetworksDeleted: null }),
+    },
   ]
 }
 
 const json = async ({ runtime, startedAt }: NetworkEndpointDeps, name: NetworkName): Promise<unknown> => {
-  const running = (await runtime.containers.list()).filter(({ state }) => state === 'running' || state === 'paused')
+  const running = (await runtime.containers.list()).filter(
+    ({ state }) => state === 'running' || state === 'paused',
+  )
   return networkJson(name, runtime.info(), startedAt, running)
 }
 
@@ -49,12 +55,13 @@ const json = async ({ runtime, startedAt }: NetworkEndpointDeps, name: NetworkNa
 function networkOfCall({ runtime }: NetworkEndpointDeps, call: Call): NetworkName {
   const wanted = call.params.id ?? ''
   const name = findNetwork(runtime.info().id, wanted)
-  if (!name) throw fault.notFound('network.not_found', `network ${wanted} not found`, { params: { network: wanted } })
+  if (!name)
+    throw fault.notFound('network.not_found', `network ${wanted} not found`, { params: { network: wanted } })
   return name
 }
 
 async function list(deps: NetworkEndpointDeps, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), NETWORK_FILTERS)
+  const filters = Filters.parse(call.query.string('filters'), NETWORK_FILTERS)
   const names = NETWORKS.filter((name) => matchesNetwork(deps.runtime.info().id, name, filters))
   call.json(200, await Promise.all(names.map((name) => json(deps, name))))
 }

@@ -1,6 +1,7 @@
+import { Filters } from '@berth/engine-api'
 import type { RuntimeEvent } from '@berth/runtime'
 import { expect, test } from 'vitest'
-import { eventLine, matchesEvent } from './event-json.js'
+import { EVENT_FILTERS, eventLine, matchesEvent } from './event-json.js'
 
 const event = (change: Partial<RuntimeEvent> = {}): RuntimeEvent => ({
   kind: 'container',
@@ -11,10 +12,17 @@ const event = (change: Partial<RuntimeEvent> = {}): RuntimeEvent => ({
   ...change,
 })
 
+const parse = (filters: object) => Filters.parse(JSON.stringify(filters), EVENT_FILTERS)
+
 test('a line keeps every nanosecond, which a JSON number would lose', () => {
   const line = eventLine(event())
   expect(line).toContain('"timeNano":1764000000123456789}')
-  expect(JSON.parse(line)).toMatchObject({ status: 'start', Type: 'container', time: 1_764_000_000, id: 'c0ffee' })
+  expect(JSON.parse(line)).toMatchObject({
+    status: 'start',
+    Type: 'container',
+    time: 1_764_000_000,
+    id: 'c0ffee',
+  })
 })
 
 test.each([
@@ -31,9 +39,9 @@ test.each([
   [{ label: ['tier'] }, true],
   [{ label: ['tier=back'] }, false],
   [{ plugin: ['x'] }, false],
-])('filters %j: %s', (filters, matches) => expect(matchesEvent(event(), filters)).toBe(matches))
+])('filters %j: %s', (filters, matches) => expect(matchesEvent(event(), parse(filters))).toBe(matches))
 
 test('a health event is found by its word alone', () => {
   const healthy = event({ action: 'health_status: healthy' })
-  expect(matchesEvent(healthy, { event: ['health_status'] })).toBe(true)
+  expect(matchesEvent(healthy, parse({ event: ['health_status'] }))).toBe(true)
 })

@@ -1,3 +1,4 @@
+import { type Filters, familiarName } from '@berth/engine-api'
 import type { RuntimeEvent } from '@berth/runtime'
 
 const NANOS_PER_SECOND = 1_000_000_000n
@@ -22,43 +23,45 @@ export function eventLine(event: RuntimeEvent): string {
   return `${json.slice(0, -1)},"timeNano":${atNanos}}\n`
 }
 
-export type EventFilters = Readonly<Record<string, readonly string[]>>
+export const EVENT_FILTERS = [
+  'container',
+  'daemon',
+  'event',
+  'image',
+  'label',
+  'network',
+  'plugin',
+  'scope',
+  'type',
+  'volume',
+] as const
 
-/** Filters of the same name are alternatives, different names must all hold: docker's rule. */
-export function matchesEvent(event: RuntimeEvent, filters: EventFilters): boolean {
-  return Object.entries(filters).every(
-    ([name, values]) => values.length === 0 || values.some((value) => TESTS[name]?.(event, value) ?? false),
+/** Values of one filter are alternatives, different filters must all hold, and labels must all be there: docker's rule. */
+export function matchesEvent(event: RuntimeEvent, filters: Filters): boolean {
+  const { kind, action, attributes } = event
+  const isNamed = (wanted: typeof kind) => (value: string) => kind === wanted && named(event, value)
+  return (
+    filters.allows('type', kind) &&
+    filters.allowsSome('event', (value) => action === value || action.split(':')[0] === value) &&
+    filters.allowsSome('container', isNamed('container')) &&
+    filters.allowsSome('image', (value) => isOfImage(event, value)) &&
+    filters.allowsSome('volume', isNamed('volume')) &&
+    filters.allowsSome('network', isNamed('network')) &&
+    filters.allowsSome('daemon', isNamed('daemon')) &&
+    filters.allowsSome('plugin', () => false) &&
+    filters.allows('scope', 'local') &&
+    filters.allowsLabels(attributes)
   )
 }
 
-const named = (event: RuntimeEvent, value: string): boolean =>
-  event.id === value || event.id.startsWith(value) || event.attributes.name === value
+const named = ({ id, attributes }: RuntimeEvent, value: string): boolean =>
+  id.startsWith(value) || attributes.name === value
 
-const TESTS: Readonly<Record<string, (event: RuntimeEvent, value: string) => boolean>> = {
-  type: ({ kind }, value) => kind === value,
-  event: ({ action }, value) => action === value || action.split(':')[0] === value,
-  container: (event, value) => event.kind === 'container' && named(event, value),
-  image: (event, value) =>
-    (event.kind === 'image' && isImage(event.attributes.name ?? event.id, value)) ||
-    (event.kind === 'container' && isImage(event.attributes.image ?? '', value)) ||
-    (event.kind === 'image' && event.id === value),
-  volume: (event, value) => event.kind === 'volume' && event.id === value,
-  network: (event, value) => event.kind === 'network' && named(event, value),
-  daemon: (event, value) => event.kind === 'daemon' && named(event, value),
-  plugin: () => false,
-  scope: (_event, value) => value === 'local',
-  label: ({ attributes }, value) => {
-    const equals = value.indexOf('=')
-    return equals < 0
-      ? value in attributes
-      : attributes[value.slice(0, equals)] === value.slice(equals + 1)
-  },
-}
+const isOfImage = ({ kind, id, attributes }: RuntimeEvent, value: string): boolean =>
+  (kind === 'image' && (id === value || isImage(attributes.name ?? id, value))) ||
+  (kind === 'container' && isImage(attributes.image ?? '', value))
 
 /** `busybox` names every tag of busybox, in its short and its whole spelling. */
 function isImage(name: string, wanted: string): boolean {
-  const short = name.replace(/^docker\.io\/(library\/)?/, '')
-  return [name, short].some((text) => text === wanted || text.replace(/:[^:/]*$/, '') === wanted)
+  return [name, familiarName(name)].some((text) => text === wanted || text.replace(/:[^:/]*$/, '') === wanted)
 }
-
-export const EVENT_FILTERS: readonly string[] = Object.keys(TESTS)

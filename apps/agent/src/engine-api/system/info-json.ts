@@ -84,7 +84,14 @@ export function infoJson(input: InfoInput): unknown {
     ServerVersion: engine.version,
     Runtimes: { crun: { path: 'crun' }, runc: { path: 'runc' } },
     DefaultRuntime: runtime.ociRuntime.name,
-    Swarm: { NodeID: '', NodeAddr: '', LocalNodeState: 'inactive', ControlAvailable: false, Error: '', RemoteManagers: null },
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
     LiveRestoreEnabled: true,
     Isolation: '',
     InitBinary: 'catatonit',
@@ -97,7 +104,9 @@ export function infoJson(input: InfoInput): unknown {
       ...(runtime.cgroupVersion === 'v2' ? ['name=cgroupns'] : []),
       ...(engine.compat === 'berth' ? ['name=no-new-privileges'] : []),
     ],
-    DefaultAddressPools: [{ Base: runtime.network.subnet, Size: Number(runtime.network.subnet.split('/')[1] ?? 16) }],
+    DefaultAddressPools: [
+      { Base: runtime.network.subnet, Size: Number(runtime.network.subnet.split('/')[1] ?? 16) },
+    ],
     CDISpecDirs: [],
     Warnings: runtime.warnings.length > 0 ? runtime.warnings.map((text) => `WARNING: ${text}`) : null,
   }

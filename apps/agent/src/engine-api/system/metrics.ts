@@ -10,20 +10,35 @@ export class EngineCounters {
     this.events.set(key, (this.events.get(key) ?? 0) + 1)
   }
 
-  countRequest(method: string, status: number): void {
-    const key = `method="${method}",status="${status}"`
+  countRequest(method: string, path: string): void {
+    const key = `method="${method}",path="${path}"`
     this.requests.set(key, (this.requests.get(key) ?? 0) + 1)
   }
 
   text(now: Gauges): string {
     return [
       ...family('berth_engine_events_total', 'counter', 'Events of this engine.', this.events),
-      ...family('berth_engine_requests_total', 'counter', 'Answers of the Docker API.', this.requests),
+      ...family(
+        'berth_engine_requests_total',
+        'counter',
+        'Calls of the Docker API by endpoint.',
+        this.requests,
+      ),
       ...family('berth_engine_containers', 'gauge', 'Containers by state.', statesOf(now.containers)),
       ...family('berth_engine_images', 'gauge', 'Images.', single(now.imageCount)),
-      ...family('berth_engine_memory_bytes', 'gauge', 'Resident memory of the engine.', single(now.memoryBytes)),
+      ...family(
+        'berth_engine_memory_bytes',
+        'gauge',
+        'Resident memory of the engine.',
+        single(now.memoryBytes),
+      ),
       ...family('berth_engine_open_files', 'gauge', 'Open descriptors of the engine.', single(now.openFiles)),
-      ...family('berth_engine_uptime_seconds', 'gauge', 'Since the engine started.', single(now.uptimeSeconds)),
+      ...family(
+        'berth_engine_uptime_seconds',
+        'gauge',
+        'Since the engine started.',
+        single(now.uptimeSeconds),
+      ),
       '',
     ].join('\n')
   }

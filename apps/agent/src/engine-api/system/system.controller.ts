@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { fault } from '@berth/core'
-import { type Call, parseFilters, parseTimestamp, type Route } from '@berth/engine-api'
+import { type Call, Filters, parseTimeNanos, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import { z } from 'zod'
 import { EVENT_FILTERS, eventLine, matchesEvent } from './event-json.js'
@@ -36,7 +36,11 @@ export function systemRoutes(deps: SystemEndpointDeps): readonly Route[] {
     { method: 'POST', path: '/auth', handle: (call) => login(runtime, call) },
     { method: 'GET', path: '/metrics', handle: (call) => metrics(deps, call) },
     { method: 'GET', path: '/plugins', handle: async (call) => call.json(200, []) },
-    { method: 'POST', path: '/build/prune', handle: async (call) => call.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }) },
+    {
+      method: 'POST',
+      path: '/build/prune',
+      handle: async (call) => call.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
+    },
     ...swarmRoutes(),
   ]
 }
@@ -52,18 +56,19 @@ async function ping(call: Call, body: string): Promise<void> {
 
 const openFiles = (): number => readdirSync('/proc/self/fd').length
 
-async function info({ runtime, engine, nowMs }: SystemEndpointDeps, host: ReturnType<typeof readHostFacts>, call: Call) {
+async function info(
+  { runtime, engine, nowMs }: SystemEndpointDeps,
+  host: ReturnType<typeof readHostFacts>,
+  call: Call,
+) {
   const [containers, images] = await Promise.all([runtime.containers.list(), runtime.images.list()])
   const facts = { runtime: runtime.info(), host, engine, containers, imageCount: images.length }
   call.json(200, infoJson({ ...facts, now: new Date(nowMs()), fileDescriptors: openFiles() }))
 }
 
 async function events({ runtime, nowMs }: SystemEndpointDeps, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), EVENT_FILTERS)
-  const at = (name: 'since' | 'until') => {
-    const text = call.query.string(name)
-    return text === undefined ? undefined : parseTimestamp(text, nowMs())
-  }
+  const filters = Filters.parse(call.query.string('filters'), EVENT_FILTERS)
+  const at = (name: 'since' | 'until') => parseTimeNanos(call.query.string(name), nowMs())
   const [sinceNanos, untilNanos] = [at('since'), at('until')]
   const stream = call.stream('application/json')
   const options = {
@@ -101,7 +106,12 @@ async function login(runtime: Runtime, call: Call): Promise<void> {
     serveraddress === '' || HUB.test(serveraddress)
       ? 'docker.io'
       : serveraddress.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
-  await runtime.images.login({ host, username, password, ...(identitytoken === '' ? {} : { identityToken: identitytoken }) })
+  await runtime.images.login({
+    host,
+    username,
+    password,
+    ...(identitytoken === '' ? {} : { identityToken: identitytoken }),
+  })
   call.json(200, { Status: 'Login Succeeded', IdentityToken: '' })
 }
 

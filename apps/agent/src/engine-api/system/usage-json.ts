@@ -8,7 +8,10 @@ interface UsageInput {
   readonly containers: readonly ContainerInfo[]
   readonly volumes: readonly VolumeInfo[]
   /** docker's container summary, which the container endpoints make. */
-  summary(container: ContainerInfo, sizes: { readonly writtenBytes: number; readonly rootBytes: number }): unknown
+  summary(
+    container: ContainerInfo,
+    sizes: { readonly writtenBytes: number; readonly rootBytes: number },
+  ): unknown
 }
 
 /** `docker system df`. */

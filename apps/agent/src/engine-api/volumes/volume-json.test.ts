@@ -1,6 +1,7 @@
+import { Filters } from '@berth/engine-api'
 import type { VolumeInfo } from '@berth/runtime'
 import { expect, test } from 'vitest'
-import { matchesVolume, volumeJson } from './volume-json.js'
+import { matchesVolume, VOLUME_FILTERS, volumeJson } from './volume-json.js'
 
 const volume = (change: Partial<VolumeInfo> = {}): VolumeInfo => ({
   name: 'data',
@@ -26,7 +27,10 @@ test.each([
   [{ label: ['tier=db'], name: ['data'] }, true],
   [{ label: ['tier=web'] }, false],
   [{ label: ['__proto__'] }, false],
-])('filters %j: %s', (filters, matches) => expect(matchesVolume(volume(), filters)).toBe(matches))
+])('filters %j: %s', (filters, matches) => {
+  const parsed = Filters.parse(JSON.stringify(filters), VOLUME_FILTERS)
+  expect(matchesVolume(volume(), parsed)).toBe(matches)
+})
 
 test('an anonymous volume is labelled as docker labels it', () => {
   expect(volumeJson(volume({ anonymous: true }))).toMatchObject({

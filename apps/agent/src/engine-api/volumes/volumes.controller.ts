@@ -1,5 +1,5 @@
 import { fault } from '@berth/core'
-import { type Call, parseFilters, type Route } from '@berth/engine-api'
+import { type Call, Filters, isAtLeast, type Route } from '@berth/engine-api'
 import type { Runtime, VolumeInfo } from '@berth/runtime'
 import { z } from 'zod'
 import { matchesVolume, VOLUME_FILTERS, volumeJson } from './volume-json.js'
@@ -40,7 +40,7 @@ const noSuchVolume = (name: string) =>
   fault.notFound('volume.not_found', `get ${name}: no such volume`, { params: { volume: name } })
 
 async function list(runtime: Runtime, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), VOLUME_FILTERS)
+  const filters = Filters.parse(call.query.string('filters'), VOLUME_FILTERS)
   const volumes = (await runtime.volumes.list()).filter((volume) => matchesVolume(volume, filters))
   call.json(200, { Volumes: volumes.map((volume) => volumeJson(volume)), Warnings: null })
 }
@@ -66,21 +66,27 @@ async function remove(runtime: Runtime, call: Call): Promise<void> {
   const volume = (await runtime.volumes.list()).find((one) => one.name === name)
   if (!volume && !isForced) throw noSuchVolume(name)
   if (volume && volume.usedBy.length > 0)
-    throw fault.conflict('volume.in_use', `remove ${name}: volume is in use - [${volume.usedBy.join(', ')}]`, {
-      params: { volume: name },
-    })
+    throw fault.conflict(
+      'volume.in_use',
+      `remove ${name}: volume is in use - [${volume.usedBy.join(', ')}]`,
+      {
+        params: { volume: name },
+      },
+    )
   if (volume) await runtime.volumes.remove(name, { force: isForced })
   call.empty(204)
 }
 
 async function prune(runtime: Runtime, call: Call): Promise<void> {
-  const filters = parseFilters(call.query.string('filters'), ['all', 'label', 'label!'])
-  const entries = (filters.label ?? []).map((text): [string, string] => [
-    text.split('=')[0] ?? '',
-    text.replace(/^[^=]*=?/, ''),
-  ])
+  const filters = Filters.parse(call.query.string('filters'), ['all', 'label', 'label!'])
+  const entries = filters
+    .get('label')
+    .map((text): [string, string] => [text.split('=')[0] ?? '', text.replace(/^[^=]*=?/, '')])
   // Before 1.42 every unused volume went, named ones too.
-  const isAll = !call.version.atLeast(1, 42) || (filters.all ?? []).some((value) => /^(1|t|true)$/i.test(value))
-  const { removed, reclaimedBytes } = await runtime.volumes.prune({ all: isAll, labels: Object.fromEntries(entries) })
+  const isAll = !isAtLeast(call.version, '1.42') || filters.bool('all') === true
+  const { removed, reclaimedBytes } = await runtime.volumes.prune({
+    all: isAll,
+    labels: Object.fromEntries(entries),
+  })
   call.json(200, { VolumesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimedBytes })
 }
