@@ -10,6 +10,7 @@ import type { Query } from './query.js'
 import { readBody } from './read-body.js'
 import type { AnswerHeaders, AnswerStream, Call, StreamOptions } from './route.js'
 import { parseStrictJson } from './strict-json.js'
+import { acceptWebsocket } from './websocket.controller.js'
 
 /** What one request is made of, before a handler sees it. */
 export interface CallParts {
@@ -110,6 +111,15 @@ export class HttpCall implements Call {
     this.isHijacked = true
     const { request, response, isUpgrade } = this.parts
     return isUpgrade ? hijackUpgraded(response, contentType) : hijackPlain(request, response, contentType)
+  }
+
+  websocket(): Promise<Duplex> {
+    const { request, response, isUpgrade } = this.parts
+    if (!isUpgrade)
+      throw fault.invalidArgument('engine.not_a_websocket', 'this endpoint speaks websocket only')
+    const accepted = acceptWebsocket(request, response)
+    this.isHijacked = true
+    return accepted
   }
 }
 

@@ -49,6 +49,8 @@ export interface Call {
    * body must have been read before. The writable end may be ended while the other side still sends, and the other way round.
    */
   hijack(contentType?: string): Duplex
+  /** Turns the connection into a websocket whose binary messages are pieces of the stream. @throws engine.not_a_websocket */
+  websocket(): Promise<Duplex>
 }
 
 export type AnswerHeaders = Readonly<Record<string, string>>

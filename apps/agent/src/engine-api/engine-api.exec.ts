@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@berth/core'
 import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
+import { containerRoutes } from './containers/containers.controller.js'
 import { imageTransferRoutes } from './images/image-transfers.controller.js'
 import { imageRoutes } from './images/images.controller.js'
 import { networkRoutes } from './networks/networks.controller.js'
@@ -52,6 +53,7 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
   const engine = { ...options.engine, apiVersion: API_VERSION, minApiVersion: MIN_API_VERSION }
   const nowMs = () => clock.nowMs()
   return [
+    ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),
