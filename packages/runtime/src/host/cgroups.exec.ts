@@ -66,15 +66,22 @@ export function readCgroupStats(path: string): CgroupStats {
   }
 }
 
-const REMOVE_TRIES = 200
-const REMOVE_PAUSE_MS = 10
+const REMOVE_WITHIN_MS = 2_000
+const PAUSES_MS = [0, 1, 1, 2, 2, 4]
+const PAUSE_MAX_MS = 10
 
-/** Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting up to 2 s for processes to end. Idempotent. */
-export async function removeCgroupTree(path: string): Promise<void> {
-  const trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
-  for (let attempt = 0; attempt < REMOVE_TRIES; attempt++) {
-    if (trees.filter((tree) => !removeTree(tree)).length === 0) return
-    await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS))
+/**
+ * Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting for processes to end. Whether all is gone in time.
+ * Idempotent.
+ */
+export async function removeCgroupTree(path: string, withinMs = REMOVE_WITHIN_MS): Promise<boolean> {
+  let trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
+  const end = performance.now() + withinMs
+  for (let attempt = 0; ; attempt++) {
+    trees = trees.filter((tree) => !removeTree(tree))
+    if (trees.length === 0) return true
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[attempt] ?? PAUSE_MAX_MS))
   }
 }
 
