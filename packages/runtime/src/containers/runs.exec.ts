@@ -94,7 +94,7 @@ export class ContainerRuns {
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
-    this.deps.snapshots.unmount(paths.rootfs)
+    await this.deps.snapshots.unmount(paths.rootfs)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
@@ -108,10 +108,10 @@ export class ContainerRuns {
   }
 
   /** Removes bundles that belong to none of these containers. */
-  removeStrays(known: ReadonlySet<string>): void {
+  async removeStrays(known: ReadonlySet<string>): Promise<void> {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
-      this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      await this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }

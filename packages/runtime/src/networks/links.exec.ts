@@ -18,9 +18,9 @@ const INSIDE_NAME = 'eth0'
 const openHere = () => new NetlinkSocket(NETLINK_ROUTE)
 const openIn = (pid: number) => () => openNetlinkIn(`/proc/${pid}/ns/net`, NETLINK_ROUTE)
 
-function find(socket: NetlinkSocket, name: string): Link | undefined {
+async function find(socket: NetlinkSocket, name: string): Promise<Link | undefined> {
   try {
-    return decodeLinks(socket.ask(`looking for ${name}`, [getLink(name)]))[0]
+    return decodeLinks(await socket.request(`looking for ${name}`, [getLink(name)]))[0]
   } catch (error) {
     if (isErrno(error, 'ENODEV')) return undefined
     throw error
@@ -28,24 +28,18 @@ function find(socket: NetlinkSocket, name: string): Link | undefined {
 }
 
 /** By name, in this process's network namespace; /sys/class/net shows the one in which /sys was mounted, which may be another. */
-export function findLink(name: string): Link | undefined {
-  const socket = openHere()
-  try {
-    return find(socket, name)
-  } finally {
-    socket.close()
-  }
-}
+export const findLink = (name: string): Promise<Link | undefined> =>
+  withNetlink(openHere, (socket) => find(socket, name))
 
 /** The bridge, up, with the gateway's address. Idempotent. */
 export const ensureBridge = (name: string, subnet: Subnet): Promise<void> =>
   withNetlink(openHere, async (socket) => {
-    if (!find(socket, name)) {
+    if (!(await find(socket, name))) {
       await socket.request(`making the bridge ${name}`, [makeBridge(name)]).catch((error: unknown) => {
         if (!isErrno(error, 'EEXIST')) throw error
       })
     }
-    const index = find(socket, name)?.index ?? 0
+    const index = (await find(socket, name))?.index ?? 0
     await socket.request(`bringing up the bridge ${name}`, [
       addAddress(index, subnet.gateway, subnet.prefix),
       setUp(index),
@@ -80,7 +74,7 @@ export async function plugIn(plug: Plug): Promise<void> {
     closeSync(namespace)
   }
   await withNetlink(openIn(plug.pid), async (socket) => {
-    const index = find(socket, INSIDE_NAME)?.index ?? 0
+    const index = (await find(socket, INSIDE_NAME))?.index ?? 0
     await socket.request(`configuring ${plug.cable}`, [
       setUp(LOOPBACK_INDEX),
       addAddress(index, plug.ip, plug.subnet.prefix),
@@ -97,7 +91,7 @@ export const bringUpLoopback = (pid: number): Promise<unknown> =>
 /** Idempotent. */
 export const removeLink = (name: string): Promise<void> =>
   withNetlink(openHere, async (socket) => {
-    const link = find(socket, name)
+    const link = await find(socket, name)
     if (!link) return
     await socket.request(`removing ${name}`, [deleteLink(link.index)]).catch((error: unknown) => {
       if (!isErrno(error, 'ENODEV')) throw error

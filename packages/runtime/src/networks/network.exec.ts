@@ -34,13 +34,13 @@ export class BridgeNetwork {
   /** Bridge, gateway address and forwarding. Idempotent; containers that start at once share the work. */
   async ensure(): Promise<Link> {
     const { bridge } = this.options
-    const there = this.isReady ? findLink(bridge) : undefined
+    const there = this.isReady ? await findLink(bridge) : undefined
     if (there) return there
     this.making ??= this.make().finally(() => {
       this.making = undefined
     })
     await this.making
-    const made = findLink(bridge)
+    const made = await findLink(bridge)
     return made ?? this.ensure()
   }
 
