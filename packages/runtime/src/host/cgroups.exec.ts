@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RuntimeInfo } from '../api.js'
 import { signalProcess } from './process.exec.js'
@@ -66,29 +67,35 @@ export function readCgroupStats(path: string): CgroupStats {
   }
 }
 
-const REMOVE_TRIES = 200
-const REMOVE_PAUSE_MS = 10
+const REMOVE_WITHIN_MS = 2_000
+const PAUSES_MS = [0, 1, 1, 2, 2, 4]
+const PAUSE_MAX_MS = 10
 
-/** Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting up to 2 s for processes to end. Idempotent. */
-export async function removeCgroupTree(path: string): Promise<void> {
-  const trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
-  for (let attempt = 0; attempt < REMOVE_TRIES; attempt++) {
-    if (trees.filter((tree) => !removeTree(tree)).length === 0) return
-    await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS))
+/**
+ * Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting for processes to end. Whether all is gone in time.
+ * Idempotent.
+ */
+export async function removeCgroupTree(path: string, withinMs = REMOVE_WITHIN_MS): Promise<boolean> {
+  let trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
+  const end = performance.now() + withinMs
+  for (let attempt = 0; ; attempt++) {
+    const gone = await Promise.all(trees.map(removeTree))
+    trees = trees.filter((_, index) => !gone[index])
+    if (trees.length === 0) return true
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[attempt] ?? PAUSE_MAX_MS))
   }
 }
 
-/** Whether it is gone. */
-function removeTree(dir: string): boolean {
+/** Whether it is gone. In the thread pool, since the kernel's one lock for all cgroups may be held for long. */
+async function removeTree(dir: string): Promise<boolean> {
   if (!existsSync(dir)) return true
   for (const pid of (readText(join(dir, 'cgroup.procs')) ?? '').split('\n').map(Number))
     if (pid > 1) signalProcess(pid, 'SIGKILL')
   for (const entry of readdirSync(dir, { withFileTypes: true }))
-    if (entry.isDirectory()) removeTree(join(dir, entry.name))
-  try {
-    rmdirSync(dir)
-    return true
-  } catch {
-    return !existsSync(dir)
-  }
+    if (entry.isDirectory()) await removeTree(join(dir, entry.name))
+  return rmdir(dir).then(
+    () => true,
+    () => !existsSync(dir),
+  )
 }
