@@ -11,10 +11,12 @@ import type {
 } from '../api.js'
 import type { NewEvent } from '../event-log.js'
 import { readCgroupStats } from '../host/cgroups.exec.js'
+import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
+import { checkResources } from '../oci/check-resources.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import { findExit, isAlive, watchExits } from './exits.exec.js'
@@ -35,6 +37,8 @@ export interface EngineDeps {
   readonly images: Images
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
 }
@@ -75,6 +79,7 @@ export class ContainerEngine {
 
   async create(spec: ContainerSpec): Promise<ContainerInfo> {
     checkSpec(spec)
+    checkResources(spec.resources ?? {}, hostCapacity())
     const image = await this.deps.images.get(spec.image)
     const layers = this.deps.layersOf(image)
     const row = await this.reserve(spec, image)

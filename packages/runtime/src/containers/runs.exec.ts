@@ -9,6 +9,7 @@ import { writeBundle } from './bundle.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
+import { removeSharedMemory } from './shared-memory.exec.js'
 
 export interface RunsDeps {
   readonly runRoot: string
@@ -16,6 +17,8 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
 }
 
 const LOG_MAX_BYTES = 10 * 1024 * 1024
@@ -45,7 +48,7 @@ export class ContainerRuns {
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, this.deps.cgroupParent)
+    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
@@ -78,6 +81,7 @@ export class ContainerRuns {
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
     this.deps.snapshots.unmount(paths.rootfs)
+    removeSharedMemory(paths)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
@@ -87,6 +91,7 @@ export class ContainerRuns {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
       this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }
