@@ -5,12 +5,13 @@ import type {
   ContainerExit,
   ContainerInfo,
   ContainerSpec,
+  ContainerStats,
   ImageRecord,
   Images,
   PortMapping,
 } from '../api.js'
 import type { NewEvent } from '../event-log.js'
-import { readCgroupStats } from '../host/cgroups.exec.js'
+import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
 import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
@@ -310,8 +311,10 @@ export class ContainerEngine {
     )
   }
 
-  stats(id: ContainerId) {
-    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })) }
+  stats(id: ContainerId): ContainerStats {
+    const { process: init, spec } = this.deps.store.get(id)
+    const networks = init && spec.network !== 'host' ? readNetworkCounters(init.pid) : {}
+    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })), networks }
   }
 
   /** Ends watching and waits for what is under way, so that the database is not closed under it. */
