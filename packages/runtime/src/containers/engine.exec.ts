@@ -89,7 +89,9 @@ export class ContainerEngine {
       this.deps.snapshots.prepare(row.id, layers)
       await failpoint('container.create.after_snapshot')
       const ipAddress =
-        spec.network === 'none' ? undefined : this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+        (spec.network ?? 'bridge') === 'bridge'
+          ? this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+          : undefined
       await failpoint('container.create.after_address')
       mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
       const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
@@ -129,6 +131,10 @@ export class ContainerEngine {
       process: undefined,
       ipAddress: undefined,
       ports,
+      mounts: (spec.mounts ?? []).map((mount) => ({
+        ...mount,
+        hostPath: mount.type === 'bind' ? mount.source : undefined,
+      })),
       published: false,
     }
     this.deps.store.insert(row)

@@ -81,7 +81,7 @@ function ipcMounts(spec: ContainerSpec, shmPath: string | undefined): readonly O
   const mqueue = { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: CLOSED }
   const ipc = spec.namespaces?.ipc
   if (ipc === 'none') return [mqueue]
-  if (ipc === 'host') return [bindClosed('/dev/shm'), bindClosed('/dev/mqueue')]
+  if (ipc === 'host') return [bindClosed('/dev/shm'), mqueue]
   if (shmPath !== undefined) return [{ ...bindClosed('/dev/shm'), source: shmPath }, mqueue]
   const size = `size=${spec.shmSizeBytes || SHM_BYTES}`
   return [
@@ -121,14 +121,14 @@ function wantedMount({ mount, destination }: PlacedMount, spec: ContainerSpec): 
     const options = ['rbind', 'rprivate', 'nosuid', 'nodev', ...shifted, ...(mount.readOnly ? ['ro'] : [])]
     return { destination, type: 'bind', source, options }
   }
+  return { destination, type: 'bind', source, options: bindOptions(mount) }
+}
+
+/** crun takes `rprivate` for a sign that the bind is recursive too. */
+function bindOptions(mount: Extract<MountedPoint, { type: 'bind' }>): readonly string[] {
   const { nonRecursive, propagation = 'rprivate', readOnly } = mount
-  const readOnlyOption = nonRecursive ? 'ro' : 'rro'
-  return {
-    destination,
-    type: 'bind',
-    source,
-    options: [nonRecursive ? 'bind' : 'rbind', propagation, ...(readOnly ? ['ro', readOnlyOption] : [])],
-  }
+  if (nonRecursive) return ['bind', propagation.replace(/^r/, ''), ...(readOnly ? ['ro'] : [])]
+  return ['rbind', propagation, ...(readOnly ? ['ro', 'rro'] : [])]
 }
 
 /** What the mount tree of the container is to the host's, so that a shared bind can be one. */

@@ -24,7 +24,8 @@ export function ociResources(wanted: ContainerResources, devices: BlockDevices, 
     unified: host.cgroup === 'v2' && wanted.memoryBytes ? { 'memory.oom.group': '1' } : {},
   }
   const filled = Object.entries(parts).filter(([, part]) => Object.keys(part).length > 0)
-  return { pids: { limit: pids === 0 ? -1 : pids }, ...Object.fromEntries(filled) }
+  // crun 1.8.1 writes -1 as it is, which v1 refuses; without the field there is no limit.
+  return { ...(pids > 0 ? { pids: { limit: pids } } : {}), ...Object.fromEntries(filled) }
 }
 
 /** Memory and swap together: no swap beyond the memory unless it is asked for. Undefined leaves it alone. */
