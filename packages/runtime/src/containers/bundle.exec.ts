@@ -12,12 +12,12 @@ import { blockDevices, deviceNodes } from './devices.exec.js'
 import { writeEtc } from './etc.exec.js'
 import { placeMounts } from './mount-points.exec.js'
 import { type ContainerPaths, shortId } from './paths.js'
+import { USER_NAMESPACE } from './remapped-root.exec.js'
 import { prepareRootfs, readFromRootfs } from './rootfs.exec.js'
 import { sharedMemory } from './shared-memory.exec.js'
 
 /** The init is looked for here, in order: Debian has it in the first place, Fedora and Podman's packages in the second. */
 const INITS = ['/usr/bin/catatonit', '/usr/libexec/podman/catatonit', '/usr/libexec/catatonit/catatonit']
-const USER_NAMESPACE = { hostId: 231_072, size: 65_536 }
 
 /** Files of another container whose network is joined. */
 export interface NetworkFiles {

@@ -9,6 +9,7 @@ import { writeBundle } from './bundle.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
+import { remapRoot } from './remapped-root.exec.js'
 import { removeSharedMemory } from './shared-memory.exec.js'
 
 export interface RunsDeps {
@@ -49,6 +50,7 @@ export class ContainerRuns {
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
     writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
+    if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,

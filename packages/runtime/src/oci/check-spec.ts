@@ -102,6 +102,8 @@ function checkNamespaces(spec: ContainerSpec): void {
     throw refused(
       'privileged mode is incompatible with user namespaces: run the container in the host namespace when running privileged mode',
     )
+  if ((spec.devices ?? []).some(({ hostPath, containerPath }) => hostPath !== containerPath))
+    throw refused('devices keep their paths when user namespaces are enabled')
   for (const [name, wanted] of Object.entries({
     network: spec.network,
     PID: pid,
