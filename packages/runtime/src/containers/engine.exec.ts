@@ -5,16 +5,19 @@ import type {
   ContainerExit,
   ContainerInfo,
   ContainerSpec,
+  ContainerStats,
   ImageRecord,
   Images,
   PortMapping,
 } from '../api.js'
 import type { NewEvent } from '../event-log.js'
-import { readCgroupStats } from '../host/cgroups.exec.js'
+import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
+import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
+import { checkResources } from '../oci/check-resources.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import { findExit, isAlive, watchExits } from './exits.exec.js'
@@ -35,6 +38,8 @@ export interface EngineDeps {
   readonly images: Images
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
 }
@@ -75,6 +80,7 @@ export class ContainerEngine {
 
   async create(spec: ContainerSpec): Promise<ContainerInfo> {
     checkSpec(spec)
+    checkResources(spec.resources ?? {}, hostCapacity())
     const image = await this.deps.images.get(spec.image)
     const layers = this.deps.layersOf(image)
     const row = await this.reserve(spec, image)
@@ -83,7 +89,9 @@ export class ContainerEngine {
       this.deps.snapshots.prepare(row.id, layers)
       await failpoint('container.create.after_snapshot')
       const ipAddress =
-        spec.network === 'none' ? undefined : this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+        (spec.network ?? 'bridge') === 'bridge'
+          ? this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+          : undefined
       await failpoint('container.create.after_address')
       mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
       const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
@@ -123,6 +131,10 @@ export class ContainerEngine {
       process: undefined,
       ipAddress: undefined,
       ports,
+      mounts: (spec.mounts ?? []).map((mount) => ({
+        ...mount,
+        hostPath: mount.type === 'bind' ? mount.source : undefined,
+      })),
       published: false,
     }
     this.deps.store.insert(row)
@@ -305,8 +317,10 @@ export class ContainerEngine {
     )
   }
 
-  stats(id: ContainerId) {
-    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })) }
+  stats(id: ContainerId): ContainerStats {
+    const { process: init, spec } = this.deps.store.get(id)
+    const networks = init && spec.network !== 'host' ? readNetworkCounters(init.pid) : {}
+    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })), networks }
   }
 
   /** Ends watching and waits for what is under way, so that the database is not closed under it. */

@@ -11,6 +11,8 @@ import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntim
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
 import { releaseCrunInit } from './release.exec.js'
+import { remapRoot } from './remapped-root.exec.js'
+import { removeSharedMemory } from './shared-memory.exec.js'
 
 export interface RunsDeps {
   readonly runRoot: string
@@ -18,6 +20,8 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
 }
 
 /** How long a killed container may take until crun is asked to end it. */
@@ -49,7 +53,8 @@ export class ContainerRuns {
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, this.deps.cgroupParent)
+    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
+    if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
@@ -95,6 +100,7 @@ export class ContainerRuns {
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
     await this.deps.snapshots.unmount(paths.rootfs)
+    removeSharedMemory(paths)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
@@ -112,6 +118,7 @@ export class ContainerRuns {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
       await this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }
