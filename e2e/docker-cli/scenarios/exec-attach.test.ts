@@ -119,7 +119,7 @@ describe('docker exec', () => {
     await session.shows('ready')
     expect(await out('top', name)).toContain('sleep 777')
     expect((await inspect(name)).ExecIDs).toHaveLength(1)
-    await out('exec', name, 'pkill', 'sleep', '-f', 'sleep 777')
+    await out('exec', name, 'pkill', '-f', 'sleep 77[7]')
     await session.code()
     await until('no exec is left', async () => ((await inspect(name)).ExecIDs ?? []).length === 0)
   })
@@ -194,13 +194,12 @@ describe('docker attach', () => {
     expect(stderr).toMatch(/[Yy]ou cannot attach to a stopped container, start it first/)
   })
 
-  test('a terminal gets the size of the client', async () => {
+  test('a terminal has the size of ours', async () => {
     const session = dockerOnTerminal('run', '--rm', '-it', TINY, 'sh', '-c', 'read x; stty size')
-    await until('attached', async () => {
+    await until('the size is there', async () => {
       session.type('\r')
-      return /\d+ \d+/.test(session.stdout)
+      return session.stdout.includes('33 99')
     })
-    expect(session.stdout).toMatch(/\d+ \d+/)
     expect(await session.code()).toBe(0)
   })
 })

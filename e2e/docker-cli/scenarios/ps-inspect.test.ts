@@ -91,7 +91,7 @@ describe('docker ps', () => {
 
   test('--filter publish and expose', async () => {
     const name = await idle('-p', '18301:8301', '--expose', '8302')
-    expect(await names('--filter', 'publish=8301')).toEqual([name])
+    expect(await names('--filter', 'publish=18301')).toEqual([name])
     expect(await names('--filter', 'expose=8302')).toEqual([name])
   })
 

@@ -42,7 +42,7 @@ export function dockerSpawn(...args: readonly string[]): Session {
 /** `docker ARGS` on a terminal of its own, which `script` makes; what it prints is in stdout. */
 export function dockerOnTerminal(...args: readonly string[]): Session {
   const line = ['docker', ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
-  const child = spawn('script', ['-qefc', line, '/dev/null'], {
+  const child = spawn('script', ['-qefc', `stty rows 33 cols 99; exec ${line}`, '/dev/null'], {
     stdio: 'pipe',
     env: { ...process.env, ...clientEnv(engine), TERM: 'xterm' },
   })

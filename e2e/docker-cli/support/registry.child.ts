@@ -41,6 +41,14 @@ function registry(port: number, isOpen: boolean): void {
     answer(200, found.bytes, { 'content-type': found.type, 'docker-content-digest': sha256(found.bytes) })
   }
 
+  function tags(repository: string, answer: Answer): void {
+    const of = [...manifests.keys()].filter(
+      (key) => key.startsWith(`${repository}:`) && !key.includes('sha256:'),
+    )
+    const names = of.map((key) => key.slice(repository.length + 1))
+    answer(200, JSON.stringify({ name: repository, tags: names }), { 'content-type': 'application/json' })
+  }
+
   async function upload(request: IncomingMessage, url: URL, repository: string, id: string, answer: Answer) {
     if (request.method === 'POST') {
       const fresh = randomUUID()
@@ -68,6 +76,8 @@ function registry(port: number, isOpen: boolean): void {
     if (!isOpen && request.headers.authorization !== BASIC)
       return answer(401, problem('UNAUTHORIZED'), { 'www-authenticate': 'Basic realm="test"' })
     if (url.pathname === '/v2/') return answer(200, '{}')
+    const [, listed] = /^\/v2\/(.+)\/tags\/list$/.exec(url.pathname) ?? []
+    if (listed) return tags(listed, answer)
     const [, repository = '', kind, name = ''] =
       /^\/v2\/(.+)\/(manifests|blobs\/uploads|blobs)\/([^/]*)$/.exec(url.pathname) ?? []
     if (kind === 'manifests') return manifest(request, repository, name, answer)
