@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
-import { removeCgroupTree } from '../host/cgroups.exec.js'
+import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { writeBundle } from './bundle.exec.js'
+import { CompiledFilters } from './compiled-filters.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
@@ -29,6 +30,7 @@ export class ContainerRuns {
   readonly exitDir: string
   private readonly stateDir: string
   private readonly bundleDir: string
+  private readonly filters = new CompiledFilters()
 
   constructor(private readonly deps: RunsDeps) {
     this.stateDir = `${deps.runRoot}/oci`
@@ -50,6 +52,8 @@ export class ContainerRuns {
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
     writeBundle(row, image, paths, this.deps.cgroupParent)
+    const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
+    void warmCgroupMoves()
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
@@ -63,6 +67,7 @@ export class ContainerRuns {
       ociRuntimePath: this.deps.ociRuntimePath,
       ociStateDir: this.stateDir,
     })
+    if (newFilter !== undefined) this.filters.keep(newFilter, `${this.stateDir}/${row.id}`)
     await failpoint('container.start.after_create')
     await this.plugIn(row, pid)
     await failpoint('container.start.after_network')
@@ -94,7 +99,7 @@ export class ContainerRuns {
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
-    await this.deps.snapshots.unmount(paths.rootfs)
+    await this.deps.snapshots.unmountAside(paths.rootfs)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
@@ -108,10 +113,10 @@ export class ContainerRuns {
   }
 
   /** Removes bundles that belong to none of these containers. */
-  async removeStrays(known: ReadonlySet<string>): Promise<void> {
+  removeStrays(known: ReadonlySet<string>): void {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
-      await this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }
