@@ -295,7 +295,7 @@ export class ContainerEngine {
       else if (row.state !== 'running') await this.runs.tearDown(row, this.paths(row.id), true)
       else if (!isAlive(row, this.deps.bootId)) await this.recoverEnded(row)
     }
-    await this.runs.removeStrays(new Set(this.deps.store.list().map((row) => shortId(row.id))))
+    this.runs.removeStrays(new Set(this.deps.store.list().map((row) => shortId(row.id))))
     this.watch()
     await this.syncRules()
   }

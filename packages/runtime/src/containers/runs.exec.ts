@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
-import { removeCgroupTree } from '../host/cgroups.exec.js'
+import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { writeBundle } from './bundle.exec.js'
+import { CompiledFilters } from './compiled-filters.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
@@ -33,6 +34,7 @@ export class ContainerRuns {
   readonly exitDir: string
   private readonly stateDir: string
   private readonly bundleDir: string
+  private readonly filters = new CompiledFilters()
 
   constructor(private readonly deps: RunsDeps) {
     this.stateDir = `${deps.runRoot}/oci`
@@ -55,6 +57,8 @@ export class ContainerRuns {
     await failpoint('container.start.after_mount')
     writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
     if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
+    const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
+    void warmCgroupMoves()
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
@@ -68,6 +72,7 @@ export class ContainerRuns {
       ociRuntimePath: this.deps.ociRuntimePath,
       ociStateDir: this.stateDir,
     })
+    if (newFilter !== undefined) this.filters.keep(newFilter, `${this.stateDir}/${row.id}`)
     await failpoint('container.start.after_create')
     await this.plugIn(row, pid)
     await failpoint('container.start.after_network')
@@ -99,7 +104,7 @@ export class ContainerRuns {
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
-    await this.deps.snapshots.unmount(paths.rootfs)
+    await this.deps.snapshots.unmountAside(paths.rootfs)
     removeSharedMemory(paths)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
@@ -114,10 +119,10 @@ export class ContainerRuns {
   }
 
   /** Removes bundles that belong to none of these containers. */
-  async removeStrays(known: ReadonlySet<string>): Promise<void> {
+  removeStrays(known: ReadonlySet<string>): void {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
-      await this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
       removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
