@@ -10,7 +10,6 @@ import { parseContainerName, planContainer } from './create-spec.js'
 import { type ContainerEndpointDeps, endpoint, findContainer } from './endpoint.js'
 import { refuse } from './refuse.js'
 import { parseVolumesFrom, sharedMounts } from './spec-mounts.js'
-import { unknownNetwork } from './spec-network.js'
 
 const INVENTED_MAX = 20
 
@@ -22,10 +21,7 @@ async function create({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const given = call.query.string('name')
   const name = given === undefined ? undefined : parseContainerName(given)
   const { body, sent } = await readBody(call)
-  const missing = unknownNetwork(body)
   const image = await imageOf(runtime, body)
-  if (missing !== undefined)
-    throw fault.notFound('engine.network_not_found', `network ${missing.slice(0, 200)} not found`)
   const fromOthers = await mountsOfOthers(runtime, body)
   const linked = await linkedHosts(runtime, body)
   const plan = (chosen: string) =>

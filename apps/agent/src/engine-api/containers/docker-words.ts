@@ -13,9 +13,10 @@ export interface Subject {
 
 type Words = readonly [kind: FaultKind, sentence: string]
 
-/** A fault of the runtime as docker says it, under the same code: its clients read the sentences. Others stay as they are. */
+/** A fault of the runtime as docker says it, under the same code: its clients read the sentences. Others stay as they are, and so does what was said already. */
 export function inDockersWords(error: unknown, subject: Subject): Fault {
   const failure = Fault.from(error)
+  if (failure.cause instanceof Fault && failure.cause.code === failure.code) return failure
   const words = wordsOf(failure, subject)
   if (!words) return failure
   const [kind, message] = words

@@ -1,6 +1,6 @@
 import type { ContainerResources, ContainerSpec, MountSpec, RestartPolicy } from '@berth/runtime'
 import { networkMode } from './container-view.js'
-import { said, sentBody } from './sent-body.js'
+import { missingNetwork, said, sentBody } from './sent-body.js'
 
 const SHM_BYTES = 64 * 1024 * 1024
 
@@ -14,7 +14,7 @@ export function hostConfigAnswer(spec: ContainerSpec): Readonly<Record<string, u
     ...DEFAULTS,
     ...ofSpec(spec),
     ...sent,
-    NetworkMode: networkMode(spec),
+    NetworkMode: missingNetwork(spec) ?? networkMode(spec),
     RestartPolicy: restartAnswer(spec.restart),
     ...resourcesAnswer(spec.resources ?? {}),
   }

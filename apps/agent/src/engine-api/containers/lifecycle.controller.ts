@@ -8,6 +8,7 @@ import { updateBody } from './create-body.js'
 import { parseContainerName, stopTimeoutMs } from './create-spec.js'
 import { type ContainerEndpointDeps, endpoint, findContainer, onContainer } from './endpoint.js'
 import { refuse } from './refuse.js'
+import { missingNetwork } from './sent-body.js'
 import { resourcesOf, restartOf } from './spec-resources.js'
 
 /** From start to removal. */
@@ -43,8 +44,11 @@ export function lifecycleRoutes(deps: ContainerEndpointDeps): readonly Route[] {
 }
 
 async function start(deps: ContainerEndpointDeps, call: Call): Promise<void> {
-  await onContainer(deps, call, 'start', async ({ id, state }) => {
+  await onContainer(deps, call, 'start', async ({ id, state, spec }) => {
     if (state === 'running') return call.empty(304)
+    const network = missingNetwork(spec)
+    if (network !== undefined)
+      throw fault.notFound('engine.network_not_found', `network ${network.slice(0, 200)} not found`)
     await deps.runtime.containers.start(id)
     call.empty(204)
   })

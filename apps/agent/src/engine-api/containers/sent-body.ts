@@ -1,5 +1,7 @@
 import type { ContainerSpec } from '@berth/runtime'
+import { createBody } from './create-body.js'
 import { SENT_ANNOTATION } from './create-spec.js'
+import { unknownNetwork } from './spec-network.js'
 
 /** What a client sent at create, as it was; empty for containers that came another way. */
 export interface SentBody {
@@ -14,6 +16,14 @@ export function sentBody(spec: ContainerSpec): SentBody {
   if (text === undefined) return NOTHING
   const { HostConfig, NetworkingConfig: _, ...config } = parse(text)
   return { config, host: isRecord(HostConfig) ? HostConfig : {} }
+}
+
+/** A network that the client named and that is not here, because of which the container cannot start. */
+export function missingNetwork(spec: ContainerSpec): string | undefined {
+  const text = spec.annotations?.[SENT_ANNOTATION]
+  if (text === undefined || spec.network !== 'none') return undefined
+  const sent = createBody.safeParse(parse(text))
+  return sent.success ? unknownNetwork(sent.data) : undefined
 }
 
 /** Another version may have written something else there: then nothing is known. */

@@ -15,8 +15,13 @@ export function networkOf(mode: string | undefined): Network | undefined {
   return mode.startsWith('container:') ? { container: mode.slice('container:'.length) } : undefined
 }
 
-/** Networks that a body names and that are not here, the first of them. */
-export function unknownNetwork(body: CreateBody): string | undefined {
+/** The first network that a body names and that is not here. */
+export function unknownNetwork(body: {
+  readonly HostConfig?: { readonly NetworkMode?: string | undefined } | undefined
+  readonly NetworkingConfig?:
+    | { readonly EndpointsConfig?: Readonly<Record<string, unknown>> | undefined }
+    | undefined
+}): string | undefined {
   const named = [
     body.HostConfig?.NetworkMode ?? '',
     ...Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {}),
@@ -27,7 +32,8 @@ export function unknownNetwork(body: CreateBody): string | undefined {
 /** Names, addresses and ports. @throws engine.create_invalid */
 export function networkingOf(body: CreateBody, image: ImageConfig): Partial<ContainerSpec> {
   const host = body.HostConfig
-  const network = networkOf(host?.NetworkMode) ?? 'bridge'
+  // As in docker such a container can be made and not started: its client would take a refusal here for a missing image and pull.
+  const network = unknownNetwork(body) === undefined ? (networkOf(host?.NetworkMode) ?? 'bridge') : 'none'
   assertFits(body, network)
   return compact<Partial<ContainerSpec>>({
     network: network === 'bridge' ? undefined : network,
