@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContainerStats, RuntimeInfo } from '../api.js'
 import { blockBytesV1, blockBytesV2, networkCounters, statValue } from '../oci/cgroup-stats.js'
@@ -95,29 +96,54 @@ function readV1(path: string): CgroupStats {
 export const readNetworkCounters = (pid: number): ContainerStats['networks'] =>
   networkCounters(readText(`/proc/${pid}/net/dev`) ?? '')
 
-const REMOVE_TRIES = 200
-const REMOVE_PAUSE_MS = 10
+const REMOVE_WITHIN_MS = 2_000
+const PAUSES_MS = [0, 1, 1, 2, 2, 4]
+const PAUSE_MAX_MS = 10
 
-/** Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting up to 2 s for processes to end. Idempotent. */
-export async function removeCgroupTree(path: string): Promise<void> {
-  const trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
-  for (let attempt = 0; attempt < REMOVE_TRIES; attempt++) {
-    if (trees.filter((tree) => !removeTree(tree)).length === 0) return
-    await new Promise((resolve) => setTimeout(resolve, REMOVE_PAUSE_MS))
+/**
+ * Kills what runs in a cgroup and below it and removes both in every hierarchy, waiting for processes to end. Whether all is gone in time.
+ * Idempotent.
+ */
+export async function removeCgroupTree(path: string, withinMs = REMOVE_WITHIN_MS): Promise<boolean> {
+  let trees = cgroupHierarchies().map((hierarchy) => join(hierarchy, path))
+  const end = performance.now() + withinMs
+  for (let attempt = 0; ; attempt++) {
+    const gone = await Promise.all(trees.map(removeTree))
+    trees = trees.filter((_, index) => !gone[index])
+    if (trees.length === 0) return true
+    if (performance.now() > end) return false
+    await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[attempt] ?? PAUSE_MAX_MS))
   }
 }
 
-/** Whether it is gone. */
-function removeTree(dir: string): boolean {
+/** Whether it is gone. In the thread pool, since the kernel's one lock for all cgroups may be held for long. */
+async function removeTree(dir: string): Promise<boolean> {
   if (!existsSync(dir)) return true
   for (const pid of (readText(join(dir, 'cgroup.procs')) ?? '').split('\n').map(Number))
     if (pid > 1) signalProcess(pid, 'SIGKILL')
   for (const entry of readdirSync(dir, { withFileTypes: true }))
-    if (entry.isDirectory()) removeTree(join(dir, entry.name))
-  try {
-    rmdirSync(dir)
-    return true
-  } catch {
-    return !existsSync(dir)
+    if (entry.isDirectory()) await removeTree(join(dir, entry.name))
+  return rmdir(dir).then(
+    () => true,
+    () => !existsSync(dir),
+  )
+}
+
+/** Own cgroups that are moved into at no cost, in the order of preference. */
+const WARM = ['name=systemd', 'freezer', 'pids']
+
+/**
+ * On v1 the first move into a cgroup after a quiet time waits about 10 ms for a grace period of the kernel (the lock of all thread groups
+ * leaves its readers' fast path); those after it do not. This process is "moved" to where it is already, in the thread pool, so that the
+ * wait passes while the monitor starts, whose OCI runtime would wait for it otherwise. On v2 the runtime makes processes in their cgroup.
+ */
+export async function warmCgroupMoves(): Promise<void> {
+  const version = cgroupVersion()
+  if (version === 'v2') return
+  const lines = (readText('/proc/self/cgroup') ?? '').split('\n').map((line) => line.split(':'))
+  for (const controller of WARM) {
+    const path = lines.find(([, name]) => name === controller)?.[2]
+    const file = path && join(ROOT, controller.replace('name=', ''), path, 'cgroup.procs')
+    if (file && existsSync(file)) return writeFile(file, '0').catch(() => {})
   }
 }

@@ -31,6 +31,13 @@ export const mount = (source: string, target: string, type: string, flags: numbe
   check(mountCall(source, target, type, flags, data), `mount ${type} on ${target}`)
 export const umount = (target: string, flags = 0): void =>
   check(umountCall(target, flags), `umount ${target}`)
+/** In the thread pool: taking a mount away may wait for the kernel. */
+export const umountAside = (target: string, flags = 0): Promise<void> =>
+  new Promise((resolve, reject) =>
+    umountCall.async(target, flags, (error: unknown, result: number) =>
+      error || result !== 0 ? reject(error ?? new Error(`umount ${target}`)) : resolve(),
+    ),
+  )
 export const chroot = (path: string): void => check(chrootCall(path), `chroot ${path}`)
 export const mknod = (path: string, mode: number, major: number, minor: number): void =>
   check(mknodCall(path, mode, makeDevice(major, minor)), `mknod ${path}`)

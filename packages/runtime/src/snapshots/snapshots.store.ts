@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fault } from '@berth/core'
 import { mountIdMapped, withFileId } from '../host/idmap.js'
-import { MNT_DETACH, mount, umount } from '../host/libc.js'
+import { MNT_DETACH, mount, umount, umountAside } from '../host/libc.js'
 import type { Layer } from '../layers/layers.store.js'
 import type { Metadata } from '../metadata.store.js'
 
@@ -83,6 +83,11 @@ export class SnapshotStore {
     } catch {
       // Not a mount point: already the wanted state.
     }
+  }
+
+  /** As `unmount`, in the thread pool. */
+  async unmountAside(target: string): Promise<void> {
+    if (existsSync(target)) await umountAside(target, MNT_DETACH).catch(() => {})
   }
 
   /** Idempotent. The directory is renamed aside first, so that half of it is never found under its name. */
