@@ -45,7 +45,11 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     logger: options.logger,
     registries: options.registries ?? {},
     emit,
-    isImageInUse: (imageId) => store.list().some((row) => row.imageId === imageId),
+    usersOf: (imageId) =>
+      store
+        .list()
+        .filter((row) => row.imageId === imageId)
+        .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
   modules.recover()
   const engine = new ContainerEngine({
