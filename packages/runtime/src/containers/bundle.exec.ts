@@ -37,6 +37,7 @@ export function writeBundle(
     cgroupsPath: `${cgroupParent}/${shortId(row.id)}`,
     resources: spec.resources ?? {},
     files: paths,
+    tty: spec.tty ?? false,
     initPath: (spec.init ?? true) && existsSync(INIT) ? INIT : undefined,
     nodeArch: process.arch,
     nofileMax: nofileMax(),

@@ -5,6 +5,7 @@ import { removeCgroupTree } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
 import { writeBundle } from './bundle.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
@@ -16,9 +17,8 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly streams: ContainerStreams
 }
-
-const LOG_MAX_BYTES = 10 * 1024 * 1024
 
 /** The kernel's side of one run of a container: mount, monitor, process, network. Rows are none of its business. */
 export class ContainerRuns {
@@ -54,12 +54,12 @@ export class ContainerRuns {
       conmonPidFile: paths.conmonPidFile,
       exitDir: this.exitDir,
       persistDir: paths.bundle,
-      logPath: paths.log,
-      logMaxBytes: LOG_MAX_BYTES,
+      ...this.deps.streams.prepare(row, paths),
       ociRuntimePath: this.deps.ociRuntimePath,
       ociStateDir: this.stateDir,
     })
     await failpoint('container.start.after_create')
+    await this.deps.streams.begin(row, paths)
     if (row.ipAddress === undefined) await this.deps.network.loopbackOnly(pid)
     else await this.deps.network.connect(pid, row.ipAddress, cableName(row.id))
     await failpoint('container.start.after_network')
@@ -76,6 +76,7 @@ export class ContainerRuns {
     if (mayBeStarting) killWorkersOn(row.id)
     await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
+    this.deps.streams.settle(row.id, paths)
     await removeCgroupTree(this.cgroup(row))
     this.deps.snapshots.unmount(paths.rootfs)
     rmSync(paths.bundle, { recursive: true, force: true })

@@ -13,6 +13,7 @@ export interface SpecInput {
   readonly readOnlyRootfs: boolean
   readonly cgroupsPath: string
   readonly resources: ContainerResources
+  readonly tty?: boolean
   /** Host files that appear under /etc. */
   readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string }
   readonly initPath: string | undefined
@@ -49,7 +50,7 @@ export function ociSpec(input: SpecInput): unknown {
   return {
     ociVersion: '1.0.2',
     process: {
-      terminal: false,
+      terminal: input.tty ?? false,
       user: { uid, gid, additionalGids },
       args: argv,
       env: input.env,
