@@ -1,17 +1,19 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { fault } from '@berth/core'
+import { type ContainerId, fault } from '@berth/core'
 import type { Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
 import { ContainerStore } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
+import { ContainerExecs } from './execs/container-execs.exec.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
 import { openImages } from './images/open-images.exec.js'
 import { openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
+import { ContainerStreams } from './stdio/container-streams.exec.js'
 import { unbuilt } from './unbuilt.js'
 
 export const DEFAULT_NETWORK = { bridge: 'berth0', subnet: '10.88.0.0/16' }
@@ -37,7 +39,13 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
   const metadata = openMetadata(options.root)
   const log = new EventLog(() => BigInt(Date.now()) * 1_000_000n)
-  const emit = (event: NewEvent) => log.emit(event)
+  const streams = new ContainerStreams(options.logger)
+  const emit = (event: NewEvent) => {
+    log.emit(event)
+    if (event.kind !== 'container' || event.action !== 'destroy') return
+    streams.forget(event.id as ContainerId)
+    execs.forget(event.id as ContainerId)
+  }
   const store = new ContainerStore(metadata)
   const modules = openImages({
     root: options.root,
@@ -63,15 +71,24 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     images: modules.images,
     snapshots: modules.snapshots,
     network: new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network }),
+    streams,
     layersOf: modules.layersOf,
     emit,
     ...(options.compat ? { compat: options.compat } : {}),
     ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
   })
+  const execs = new ContainerExecs({
+    runRoot: options.runRoot,
+    ociRuntimePath: facts.ociRuntimePath,
+    store,
+    pathsOf: (id) => engine.paths(id),
+    emit,
+  })
   if (store.list().length > 0) await engine.recover()
   else engine.watch()
+  execs.recover()
   const stopSignalOf = async (imageId: string) => (await modules.images.find(imageId))?.config.stopSignal
-  const containers = openContainers(engine, store, stopSignalOf)
+  const containers = openContainers(engine, store, stopSignalOf, streams, execs)
   return {
     images: modules.images,
     containers,
@@ -93,6 +110,8 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     }),
     close: async () => {
       await engine.close()
+      execs.close()
+      streams.close()
       metadata.close()
       closeSync(lock)
     },

@@ -9,6 +9,9 @@ const CREATE_TIMEOUT_MS = 60_000
 const SYNC_FD = 3
 const START_FD = 4
 
+/** Nothing of the agent's own environment. Times in UTC spare the monitor the zone's file. */
+export const MONITOR_ENV = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', TZ: 'UTC' }
+
 interface Answer {
   /** One line of JSON; empty when the monitor ended without one. */
   readonly line: string
@@ -48,7 +51,7 @@ async function startMonitor(input: ConmonInput): Promise<Monitor> {
       args: conmonArgs(input),
       cwd: input.bundle,
       env: {
-        PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+        ...MONITOR_ENV,
         _OCI_SYNCPIPE: String(SYNC_FD),
         _OCI_STARTPIPE: String(START_FD),
       },

@@ -15,14 +15,15 @@ import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
 import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
+import { endOpenLines } from '../logs/logs.store.js'
 import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import { checkResources } from '../oci/check-resources.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import { findExit, isAlive, watchExits } from './exits.exec.js'
 import { checkSpec } from './lifecycle.js'
-import { endOpenLines } from './logs.store.js'
 import { type ContainerPaths, containerPaths, shortId } from './paths.js'
 import { assertPortsFree, endpointsOf } from './ports.js'
 import { ContainerRuns } from './runs.exec.js'
@@ -40,6 +41,7 @@ export interface EngineDeps {
   readonly network: BridgeNetwork
   readonly compat?: 'berth' | 'docker'
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
+  readonly streams: ContainerStreams
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
 }
@@ -294,6 +296,7 @@ export class ContainerEngine {
       if (row.state === 'creating' || row.state === 'removing') await this.destroy(row, true)
       else if (row.state !== 'running') await this.runs.tearDown(row, this.paths(row.id), true)
       else if (!isAlive(row, this.deps.bootId)) await this.recoverEnded(row)
+      else this.deps.streams.adopt(row, this.paths(row.id))
     }
     this.runs.removeStrays(new Set(this.deps.store.list().map((row) => shortId(row.id))))
     this.watch()

@@ -144,8 +144,10 @@ test('the monitor is told everything by full paths, and its log is bounded', () 
     conmonPidFile: '/b/conmon.pid',
     exitDir: '/e',
     persistDir: '/b',
-    logPath: '/l',
-    logMaxBytes: 5,
+    log: { path: '/l', maxBytes: 5 },
+    terminal: false,
+    stdin: false,
+    leaveStdinOpen: false,
     ociRuntimePath: '/usr/bin/crun',
     ociStateDir: '/s',
   })

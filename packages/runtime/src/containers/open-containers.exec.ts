@@ -1,20 +1,26 @@
 import { fault } from '@berth/core'
-import type { Containers, LogOptions } from '../api.js'
+import type { ContainerInfo, ContainerState, Containers, LogOptions } from '../api.js'
+import type { ContainerExecs } from '../execs/container-execs.exec.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
 import { unbuilt } from '../unbuilt.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { chooseStopSignal, parseSignal } from './lifecycle.js'
-import { readLogs } from './logs.store.js'
 
 const STOP_TIMEOUT_MS = 10_000
 const KILL_WAIT_MS = 5_000
+/** A log is followed as long as its container is in one of these. */
+const LIVE: ReadonlySet<ContainerState> = new Set(['running', 'paused'])
 
 /** The public face over the engine: defaults, idempotence and one operation at a time per container. */
 export function openContainers(
   engine: ContainerEngine,
   store: ContainerStore,
   stopSignalOf: (imageId: string) => Promise<string | undefined>,
+  streams: ContainerStreams,
+  execs: ContainerExecs,
 ): Containers {
+  const withExecs = (container: ContainerInfo) => ({ ...container, execIds: execs.idsOf(container.id) })
   return {
     create: async (spec, signal) => {
       assertWanted(signal)
@@ -46,20 +52,22 @@ export function openContainers(
         }
         await engine.remove(id)
       }),
-    inspect: async (idOrName) => info(store.resolve(idOrName)),
+    inspect: async (idOrName) => withExecs(info(store.resolve(idOrName))),
     list: async (filter) =>
       store
         .list()
         .filter((row) =>
           Object.entries(filter?.labels ?? {}).every(([key, value]) => row.spec.labels?.[key] === value),
         )
-        .map(info),
+        .map(info)
+        .map(withExecs),
     wait: (id, signal) => engine.waitForExit(id, signal),
     logs: (id, options: LogOptions = {}) =>
-      readLogs(
-        engine.paths(store.get(id).id).log,
+      streams.logs(
+        store.get(id),
+        engine.paths(id),
         options,
-        () => store.find(id)?.state !== 'running',
+        () => !LIVE.has(store.find(id)?.state ?? 'removing'),
         (signal) => engine.waitForExit(id, signal),
       ),
     stats: async (id) => engine.stats(store.get(id).id),
@@ -69,16 +77,10 @@ export function openContainers(
     rename: unbuilt('containers.rename'),
     update: unbuilt('containers.update'),
     top: unbuilt('containers.top'),
-    attach: unbuilt('containers.attach'),
-    resize: unbuilt('containers.resize'),
+    attach: async (id, options) => streams.attach(store.get(id), engine.paths(id), options),
+    resize: async (id, size) => streams.resize(store.get(id), engine.paths(id), size),
     commit: unbuilt('containers.commit'),
-    execs: {
-      create: unbuilt('execs.create'),
-      start: unbuilt('execs.start'),
-      inspect: unbuilt('execs.inspect'),
-      resize: unbuilt('execs.resize'),
-      wait: unbuilt('execs.wait'),
-    },
+    execs,
     files: {
       stat: unbuilt('files.stat'),
       copyOut: unbuilt('files.copyOut'),

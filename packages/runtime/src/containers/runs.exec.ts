@@ -6,6 +6,7 @@ import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
 import { writeBundle } from './bundle.exec.js'
 import { CompiledFilters } from './compiled-filters.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
@@ -23,11 +24,11 @@ export interface RunsDeps {
   readonly network: BridgeNetwork
   readonly compat?: 'berth' | 'docker'
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
+  readonly streams: ContainerStreams
 }
 
 /** How long a killed container may take until crun is asked to end it. */
 const EMPTY_WITHIN_MS = 500
-const LOG_MAX_BYTES = 10 * 1024 * 1024
 
 /** The kernel's side of one run of a container: mount, monitor, process, network. Rows are none of its business. */
 export class ContainerRuns {
@@ -67,13 +68,13 @@ export class ContainerRuns {
       conmonPidFile: paths.conmonPidFile,
       exitDir: this.exitDir,
       persistDir: paths.bundle,
-      logPath: paths.log,
-      logMaxBytes: LOG_MAX_BYTES,
+      ...this.deps.streams.prepare(row, paths),
       ociRuntimePath: this.deps.ociRuntimePath,
       ociStateDir: this.stateDir,
     })
     if (newFilter !== undefined) this.filters.keep(newFilter, `${this.stateDir}/${row.id}`)
     await failpoint('container.start.after_create')
+    await this.deps.streams.begin(row, paths)
     await this.plugIn(row, pid)
     await failpoint('container.start.after_network')
     if (!this.isCrun || !releaseCrunInit(this.stateDir, row.id))
@@ -103,6 +104,7 @@ export class ContainerRuns {
     if (this.isCrun) await this.takeFromCrun(row)
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
+    this.deps.streams.settle(row.id, paths)
     await removeCgroupTree(this.cgroup(row))
     await this.deps.snapshots.unmountAside(paths.rootfs)
     removeSharedMemory(paths)

@@ -251,7 +251,11 @@ class BlobWriter {
       const file = await open(path, 'a+', 0o600)
       const hash = createHash('sha256')
       let size = 0
-      for await (const chunk of file.createReadStream({ autoClose: false, start: 0, highWaterMark: BATCH_BYTES })) {
+      for await (const chunk of file.createReadStream({
+        autoClose: false,
+        start: 0,
+        highWaterMark: BATCH_BYTES,
+      })) {
         hash.update(chunk as Buffer)
         size += (chunk as Buffer).length
       }

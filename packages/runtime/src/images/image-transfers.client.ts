@@ -98,7 +98,8 @@ export class ImageTransfers {
       const sourceOf: ImageStore['sourceOf'] = (blob, host) => store.sourceOf(blob, host)
       const sizeBytes = await pushImage({ ...this.deps, sourceOf }, digest, reference, options)
       if (store.find(found.id)) store.point(digestName(reference, digest), found.id)
-      for (const blob of store.blobsOf(found.id)) store.rememberSource(blob, reference.host, reference.repository)
+      for (const blob of store.blobsOf(found.id))
+        store.rememberSource(blob, reference.host, reference.repository)
       return { digest, sizeBytes, imageId: found.id }
     })
   }
