@@ -35,7 +35,8 @@ export class CompiledFilters {
   keep(key: string, stateDir: string): void {
     const program = readIfThere(`${stateDir}/seccomp.bpf`)
     // A program is whole instructions of eight bytes.
-    if (!program || program.length === 0 || program.length % 8 !== 0 || program.length > FILTER_MAX_BYTES) return
+    if (!program || program.length === 0 || program.length % 8 !== 0 || program.length > FILTER_MAX_BYTES)
+      return
     const [oldest] = this.programs.keys()
     if (this.programs.size >= KEPT_MAX && oldest !== undefined) this.programs.delete(oldest)
     this.programs.set(key, program.toString('base64'))

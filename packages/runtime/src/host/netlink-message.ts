@@ -69,7 +69,8 @@ export function encodeMessage(message: NetlinkMessage, sequence: number): Buffer
   return buffer
 }
 
-const malformed = (what: string) => fault.internal('host.netlink_malformed', `the kernel's answer has ${what}`)
+const malformed = (what: string) =>
+  fault.internal('host.netlink_malformed', `the kernel's answer has ${what}`)
 
 /** The messages of one datagram. @throws host.netlink_malformed */
 export function decodeMessages(datagram: Buffer): readonly NetlinkAnswer[] {

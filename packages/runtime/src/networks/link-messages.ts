@@ -90,7 +90,10 @@ export function makeCable(cable: Cable): NetlinkMessage {
   return link(RTM_NEWLINK, NEW, up(), [
     [IFLA_IFNAME, cable.name],
     [IFLA_MASTER, cable.masterIndex],
-    [IFLA_LINKINFO, [kind('veth'), [IFLA_INFO_DATA, [[VETH_INFO_PEER, Buffer.concat([linkHeader(), peer])]]]]],
+    [
+      IFLA_LINKINFO,
+      [kind('veth'), [IFLA_INFO_DATA, [[VETH_INFO_PEER, Buffer.concat([linkHeader(), peer])]]]],
+    ],
   ])
 }
 

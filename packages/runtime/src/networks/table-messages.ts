@@ -1,8 +1,4 @@
-import {
-  decodeAttributes,
-  encodeAttributes,
-  type NetlinkMessage,
-} from '../host/netlink-message.js'
+import { decodeAttributes, encodeAttributes, type NetlinkMessage } from '../host/netlink-message.js'
 
 const NFNL_SUBSYS_NFTABLES = 10
 const NFT_MSG_NEWTABLE = 0
