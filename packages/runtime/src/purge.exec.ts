@@ -23,7 +23,7 @@ export async function purgeHost(options: PurgeOptions): Promise<void> {
   for (const name of names) killWorkersOn(`${bundles}/${name}`)
   for (const name of names) await removeCgroupTree(`${options.cgroupParent}/${name}`)
   for (const id of ids) await deleteFromRuntime('crun', states, id)
-  for (const name of names) unmount(`${bundles}/${name}/rootfs`)
+  for (const name of names) for (const part of ['rootfs', 'shm']) unmount(`${bundles}/${name}/${part}`)
   await new BridgeNetwork({ bridge: 'berth0', subnet: '10.88.0.0/16', ...options.network }).remove()
   await removeCgroupTree(options.cgroupParent)
   rmSync(options.runRoot, { recursive: true, force: true })

@@ -61,6 +61,8 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     network: new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network }),
     layersOf: modules.layersOf,
     emit,
+    ...(options.compat ? { compat: options.compat } : {}),
+    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
   })
   if (store.list().length > 0) await engine.recover()
   else engine.watch()

@@ -5,17 +5,20 @@ import type {
   ContainerExit,
   ContainerInfo,
   ContainerSpec,
+  ContainerStats,
   ImageRecord,
   Images,
   PortMapping,
 } from '../api.js'
 import type { NewEvent } from '../event-log.js'
-import { readCgroupStats } from '../host/cgroups.exec.js'
+import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
+import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { chooseHostPorts } from '../networks/host-ports.exec.js'
 import { hasCable, macOf, parseMac, publishedPorts } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
+import { checkResources } from '../oci/check-resources.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import { findExit, isAlive, watchExits } from './exits.exec.js'
@@ -36,6 +39,8 @@ export interface EngineDeps {
   readonly images: Images
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
 }
@@ -76,6 +81,7 @@ export class ContainerEngine {
 
   async create(spec: ContainerSpec): Promise<ContainerInfo> {
     checkSpec(spec)
+    checkResources(spec.resources ?? {}, hostCapacity())
     const image = await this.deps.images.get(spec.image)
     const layers = this.deps.layersOf(image)
     const row = await this.reserve(spec, image)
@@ -124,6 +130,10 @@ export class ContainerEngine {
       process: undefined,
       ipAddress: undefined,
       ports,
+      mounts: (spec.mounts ?? []).map((mount) => ({
+        ...mount,
+        hostPath: mount.type === 'bind' ? mount.source : undefined,
+      })),
       published: false,
     }
     this.deps.store.insert(row)
@@ -306,8 +316,10 @@ export class ContainerEngine {
     )
   }
 
-  stats(id: ContainerId) {
-    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })) }
+  stats(id: ContainerId): ContainerStats {
+    const { process: init, spec } = this.deps.store.get(id)
+    const networks = init && spec.network !== 'host' ? readNetworkCounters(init.pid) : {}
+    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })), networks }
   }
 
   /** Ends watching and waits for what is under way, so that the database is not closed under it. */

@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import type { ContainerSpec, ContainerState } from '../api.js'
+import { checkProcessSpec } from '../oci/check-spec.js'
 
 /**
  *   creating → created → running → exited → (running …)
@@ -44,6 +45,7 @@ export function checkSpec(spec: ContainerSpec): void {
     }
   }
   if (spec.stopSignal) parseSignal(spec.stopSignal)
+  checkProcessSpec(spec)
   for (const port of spec.ports ?? []) {
     if (!Number.isInteger(port.containerPort) || port.containerPort < 1 || port.containerPort > 65_535)
       throw invalid(`container port ${port.containerPort} must be from 1 to 65535`)

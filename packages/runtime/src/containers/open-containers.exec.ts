@@ -62,7 +62,7 @@ export function openContainers(
         () => store.find(id)?.state !== 'running',
         (signal) => engine.waitForExit(id, signal),
       ),
-    stats: async (id) => engine.stats(store.get(id).id) as never,
+    stats: async (id) => engine.stats(store.get(id).id),
     restart: unbuilt('containers.restart'),
     pause: unbuilt('containers.pause'),
     unpause: unbuilt('containers.unpause'),

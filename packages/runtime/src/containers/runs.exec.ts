@@ -13,6 +13,8 @@ import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntim
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
 import { releaseCrunInit } from './release.exec.js'
+import { remapRoot } from './remapped-root.exec.js'
+import { removeSharedMemory } from './shared-memory.exec.js'
 
 export interface RunsDeps {
   readonly runRoot: string
@@ -20,6 +22,8 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
 }
 
 /** How long a killed container may take until crun is asked to end it. */
@@ -52,7 +56,8 @@ export class ContainerRuns {
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, this.deps.cgroupParent)
+    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
+    if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
     void warmCgroupMoves()
     const pid = await createThroughConmon({
@@ -100,6 +105,7 @@ export class ContainerRuns {
     killMonitor(paths.conmonPidFile, row.id)
     await removeCgroupTree(this.cgroup(row))
     await this.deps.snapshots.unmountAside(paths.rootfs)
+    removeSharedMemory(paths)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
@@ -117,6 +123,7 @@ export class ContainerRuns {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
       this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }

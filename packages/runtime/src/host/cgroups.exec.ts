@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { RuntimeInfo } from '../api.js'
+import type { ContainerStats, RuntimeInfo } from '../api.js'
+import { blockBytesV1, blockBytesV2, networkCounters, statValue } from '../oci/cgroup-stats.js'
 import { signalProcess } from './process.exec.js'
 
 const ROOT = '/sys/fs/cgroup'
@@ -37,35 +38,63 @@ const readNumber = (path: string): number | undefined => {
   return text === undefined || text === 'max' || !/^\d+$/.test(text) ? undefined : Number(text)
 }
 
-export interface CgroupStats {
-  readonly cpuUsageNanos: number
-  readonly memoryUsageBytes: number
-  readonly memoryLimitBytes: number | undefined
-  readonly pids: number
-}
+export type CgroupStats = Omit<ContainerStats, 'readAtMs' | 'networks'>
 
 const V1_UNLIMITED = 2 ** 62
 
-/** Usage of one cgroup, v2 or v1. */
-export function readCgroupStats(path: string): CgroupStats {
-  if (cgroupVersion() === 'v2') {
-    const usec = /usage_usec (\d+)/.exec(readText(join(ROOT, path, 'cpu.stat')) ?? '')?.[1]
-    const at = (file: string) => readNumber(join(ROOT, path, file))
-    return {
-      cpuUsageNanos: Number(usec ?? 0) * 1000,
-      memoryUsageBytes: at('memory.current') ?? 0,
-      memoryLimitBytes: at('memory.max'),
-      pids: at('pids.current') ?? 0,
-    }
-  }
-  const limit = readNumber(join(ROOT, 'memory', path, 'memory.limit_in_bytes'))
+/** Where a file of one cgroup is: on v2 all are in one directory, on v1 each controller has a hierarchy of its own. */
+export const cgroupFile = (controller: string, path: string, file: string): string =>
+  cgroupVersion() === 'v2' ? join(ROOT, path, file) : join(ROOT, controller, path, file)
+
+/** Usage of one cgroup, v2 or v1; what cannot be read counts as nothing. */
+export const readCgroupStats = (path: string): CgroupStats =>
+  cgroupVersion() === 'v2' ? readV2(path) : readV1(path)
+
+function readV2(path: string): CgroupStats {
+  const text = (file: string) => readText(join(ROOT, path, file)) ?? ''
+  const cpu = text('cpu.stat')
+  const block = blockBytesV2(text('io.stat'))
   return {
-    cpuUsageNanos: readNumber(join(ROOT, 'cpuacct', path, 'cpuacct.usage')) ?? 0,
-    memoryUsageBytes: readNumber(join(ROOT, 'memory', path, 'memory.usage_in_bytes')) ?? 0,
-    memoryLimitBytes: limit !== undefined && limit < V1_UNLIMITED ? limit : undefined,
-    pids: readNumber(join(ROOT, 'pids', path, 'pids.current')) ?? 0,
+    cpuUsageNanos: statValue(cpu, 'usage_usec') * 1000,
+    cpuUserNanos: statValue(cpu, 'user_usec') * 1000,
+    cpuSystemNanos: statValue(cpu, 'system_usec') * 1000,
+    cpuThrottledPeriods: statValue(cpu, 'nr_throttled'),
+    cpuThrottledNanos: statValue(cpu, 'throttled_usec') * 1000,
+    memoryUsageBytes: readNumber(join(ROOT, path, 'memory.current')) ?? 0,
+    memoryInactiveFileBytes: statValue(text('memory.stat'), 'inactive_file'),
+    memoryLimitBytes: readNumber(join(ROOT, path, 'memory.max')),
+    pids: readNumber(join(ROOT, path, 'pids.current')) ?? 0,
+    pidsMax: readNumber(join(ROOT, path, 'pids.max')),
+    blockReadBytes: block.read,
+    blockWriteBytes: block.written,
   }
 }
+
+function readV1(path: string): CgroupStats {
+  const at = (controller: string, file: string) => readNumber(join(ROOT, controller, path, file))
+  const text = (controller: string, file: string) => readText(join(ROOT, controller, path, file)) ?? ''
+  const cpu = text('cpu', 'cpu.stat')
+  const block = blockBytesV1(text('blkio', 'blkio.throttle.io_service_bytes_recursive'))
+  const limit = at('memory', 'memory.limit_in_bytes')
+  return {
+    cpuUsageNanos: at('cpuacct', 'cpuacct.usage') ?? 0,
+    cpuUserNanos: at('cpuacct', 'cpuacct.usage_user') ?? 0,
+    cpuSystemNanos: at('cpuacct', 'cpuacct.usage_sys') ?? 0,
+    cpuThrottledPeriods: statValue(cpu, 'nr_throttled'),
+    cpuThrottledNanos: statValue(cpu, 'throttled_time'),
+    memoryUsageBytes: at('memory', 'memory.usage_in_bytes') ?? 0,
+    memoryInactiveFileBytes: statValue(text('memory', 'memory.stat'), 'total_inactive_file'),
+    memoryLimitBytes: limit !== undefined && limit < V1_UNLIMITED ? limit : undefined,
+    pids: at('pids', 'pids.current') ?? 0,
+    pidsMax: at('pids', 'pids.max'),
+    blockReadBytes: block.read,
+    blockWriteBytes: block.written,
+  }
+}
+
+/** Of the network namespace a process is in, by interface; empty when it has ended. */
+export const readNetworkCounters = (pid: number): ContainerStats['networks'] =>
+  networkCounters(readText(`/proc/${pid}/net/dev`) ?? '')
 
 const REMOVE_WITHIN_MS = 2_000
 const PAUSES_MS = [0, 1, 1, 2, 2, 4]

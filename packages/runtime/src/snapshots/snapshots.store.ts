@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fault } from '@berth/core'
+import { mountIdMapped, withFileId } from '../host/idmap.js'
 import { MNT_DETACH, mount, umount, umountAside } from '../host/libc.js'
 import type { Layer } from '../layers/layers.store.js'
 import type { Metadata } from '../metadata.store.js'
@@ -48,12 +49,35 @@ export class SnapshotStore {
             .reverse()
             .map((layer) => `l/${layer}`)
             .join(':')
-    const previous = process.cwd()
-    process.chdir(this.root)
+    within(this.root, () =>
+      mount('overlay', target, 'overlay', 0, `lowerdir=${lower},upperdir=s/${dir}/u,workdir=s/${dir}/w`),
+    )
+  }
+
+  /**
+   * Mounts it with every owner shifted into a user namespace; on disk they are as the container sees them. Layers and upper directory are
+   * mounted id-mapped beside the target for as long as it takes: an overlay has no such mounts itself. @throws host.idmap_unsupported
+   */
+  mountMappedAt(key: string, target: string, namespaceFd: number, hostId: number): void {
+    const found = this.find(key)
+    if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
+    const stage = `${target}.map`
+    const sources = [...found.layers].reverse().map((layer) => `l/${layer}`)
+    const lower = sources.length === 0 ? ['empty'] : sources
+    const parts = [
+      ...lower.map((source, index) => [source, String(index)] as const),
+      [`s/${found.dir}`, 's'] as const,
+    ]
     try {
-      mount('overlay', target, 'overlay', 0, `lowerdir=${lower},upperdir=s/${dir}/u,workdir=s/${dir}/w`)
+      for (const [source, name] of parts) {
+        mkdirSync(`${stage}/${name}`, { recursive: true, mode: 0o711 })
+        mountIdMapped(join(this.root, source), `${stage}/${name}`, namespaceFd)
+      }
+      const data = `lowerdir=${lower.map((_, index) => index).join(':')},upperdir=s/u,workdir=s/w`
+      within(stage, () => withFileId(hostId, () => mount('overlay', target, 'overlay', 0, data)))
     } finally {
-      process.chdir(previous)
+      for (const [, name] of parts) this.unmount(`${stage}/${name}`)
+      rmSync(stage, { recursive: true, force: true })
     }
   }
 
@@ -107,5 +131,16 @@ export class SnapshotStore {
     for (const name of readdirSync(join(this.root, 's'))) {
       if (!known.has(name)) rmSync(join(this.root, 's', name), { recursive: true, force: true })
     }
+  }
+}
+
+/** With short relative paths, since the kernel takes one page of options. */
+function within(dir: string, work: () => void): void {
+  const previous = process.cwd()
+  process.chdir(dir)
+  try {
+    work()
+  } finally {
+    process.chdir(previous)
   }
 }
