@@ -16,7 +16,8 @@ import { hostCapacity } from '../host/grants.exec.js'
 import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { endOpenLines } from '../logs/logs.store.js'
-import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
+import { chooseHostPorts } from '../networks/host-ports.exec.js'
+import { hasCable, macOf, parseMac, publishedPorts } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import { checkResources } from '../oci/check-resources.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
@@ -90,13 +91,17 @@ export class ContainerEngine {
       await failpoint('container.create.after_row')
       this.deps.snapshots.prepare(row.id, layers)
       await failpoint('container.create.after_snapshot')
-      const ipAddress =
-        (spec.network ?? 'bridge') === 'bridge'
-          ? this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
-          : undefined
+      const ipAddress = hasCable(spec)
+        ? this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
+        : undefined
+      const macAddress = ipAddress && (spec.macAddress ? parseMac(spec.macAddress) : macOf(ipAddress))
       await failpoint('container.create.after_address')
       mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
-      const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
+      const made = this.deps.store.update(row.id, {
+        state: 'created',
+        ipAddress,
+        ...(macAddress ? { macAddress } : {}),
+      })
       this.emit('create', made)
       return info(made)
     } catch (error) {
@@ -107,14 +112,8 @@ export class ContainerEngine {
 
   /** Name and ports are taken before anything is made, so that two creates cannot both have them. */
   private async reserve(spec: ContainerSpec, image: ImageRecord): Promise<ContainerRow> {
-    const wanted = spec.ports ?? []
-    for (const port of wanted)
-      if (port.hostPort !== 0 && !this.isPublished(port)) await assertPortFree(port, spec.name)
-    const ports = await Promise.all(
-      wanted.map(async (port) =>
-        port.hostPort === 0 ? { ...port, hostPort: await freePort(port.protocol) } : port,
-      ),
-    )
+    if (spec.macAddress) parseMac(spec.macAddress)
+    const ports = chooseHostPorts(publishedPorts(spec), spec.name, (port) => this.isPublished(port))
     assertPortsFree(
       spec.name,
       ports,
@@ -282,7 +281,7 @@ export class ContainerEngine {
     const paths = this.paths(row.id)
     await this.runs.tearDown(row, paths, mayBeStarting)
     await failpoint('container.remove.after_teardown')
-    this.deps.snapshots.remove(row.id)
+    await this.deps.snapshots.remove(row.id)
     rmSync(paths.dir, { recursive: true, force: true })
     await failpoint('container.remove.after_files')
     this.deps.store.remove(row.id)

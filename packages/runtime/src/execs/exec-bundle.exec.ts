@@ -4,7 +4,7 @@ import type { ContainerRow } from '../containers/containers.store.js'
 import type { ContainerPaths } from '../containers/paths.js'
 import { resolveInRoot } from '../containers/rootfs.exec.js'
 import { readInRoot } from '../host/open-in-root.js'
-import { capabilitiesInMask } from '../oci/capabilities.js'
+import { capabilitiesOf } from '../oci/capabilities.js'
 import { type ProcessUser, resolveUser } from '../oci/user.js'
 import { execProcess, type OciProcess } from './exec-process.js'
 
@@ -22,7 +22,7 @@ export function bundleExec(
     ...(spec.user ? { user: userOf(row, spec.user) } : {}),
     ...(spec.workdir ? { workdir: workdirOf(paths, spec.workdir) } : {}),
     keepsHome: row.spec.env?.some((entry) => entry.startsWith('HOME=')) ?? false,
-    allCapabilities: spec.privileged ? capabilitiesInMask(hostCapabilities()) : [],
+    allCapabilities: spec.privileged ? capabilitiesOf(hostCapabilities()) : [],
     ...(size ? { size } : {}),
   })
 }

@@ -88,8 +88,8 @@ export function makeCable(cable: Cable): NetlinkMessage {
     ...(cable.peerMac ? [[IFLA_ADDRESS, macBytes(cable.peerMac)] as const] : []),
   ])
   return link(RTM_NEWLINK, NEW, up(), [
-    [IFLA_IFNAME, cable.name],
     [IFLA_MASTER, cable.masterIndex],
+    [IFLA_IFNAME, cable.name],
     [
       IFLA_LINKINFO,
       [kind('veth'), [IFLA_INFO_DATA, [[VETH_INFO_PEER, Buffer.concat([linkHeader(), peer])]]]],

@@ -10,12 +10,6 @@ const ALL =
     .split(/\s+/)
     .map((name) => `CAP_${name}`)
 
-/** Of a mask as /proc/PID/status writes it, e.g. `000001fffeffffff`. */
-export function capabilitiesInMask(mask: string): readonly string[] {
-  const bits = /^[0-9a-f]{1,16}$/i.test(mask) ? BigInt(`0x${mask}`) : 0n
-  return ALL.filter((_, index) => (bits >> BigInt(index)) & 1n)
-}
-
 /** Podman's eleven: Docker's fourteen without MKNOD, NET_RAW and AUDIT_WRITE (reliability.md §4.2). */
 export const DEFAULT_CAPABILITIES: readonly string[] = [
   'CAP_CHOWN',

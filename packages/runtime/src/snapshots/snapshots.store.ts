@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fault } from '@berth/core'
 import { mountIdMapped, withFileId } from '../host/idmap.js'
@@ -16,17 +17,23 @@ export class SnapshotStore {
     private readonly metadata: Metadata,
   ) {
     mkdirSync(join(root, 's'), { recursive: true, mode: 0o700 })
+    mkdirSync(join(root, 'empty'), { recursive: true, mode: 0o755 })
   }
 
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
+    const dir = this.metadata.transaction(() => this.insert(key, layers))
+    for (const part of ['', 'u', 'w']) mkdirSync(join(this.root, 's', String(dir), part), { mode: 0o755 })
+  }
+
+  /** Number and row in one transaction, which is one wait for the disk. A row whose directories are not there is a container half made. */
+  private insert(key: string, layers: readonly Layer[]): number {
     const dir = this.metadata.next('dir')
-    for (const part of ['u', 'w'])
-      mkdirSync(join(this.root, 's', String(dir), part), { recursive: true, mode: 0o755 })
     this.metadata.db
       .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
       .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
+    return dir
   }
 
   /** @throws snapshot.not_found */
@@ -35,7 +42,6 @@ export class SnapshotStore {
     if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
     mkdirSync(target, { recursive: true, mode: 0o711 })
     const { dir, layers } = found
-    mkdirSync(join(this.root, 'empty'), { recursive: true, mode: 0o755 })
     const lower =
       layers.length === 0
         ? 'empty'
@@ -90,14 +96,17 @@ export class SnapshotStore {
     if (existsSync(target)) await umountAside(target, MNT_DETACH).catch(() => {})
   }
 
-  /** Idempotent. The directory is renamed aside first, so that half of it is never found under its name. */
-  remove(key: string): void {
+  /**
+   * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; its files, which may be many, go
+   * in the thread pool.
+   */
+  async remove(key: string): Promise<void> {
     const found = this.find(key)
     if (!found) return
     const path = join(this.root, 's', String(found.dir))
     if (existsSync(path)) renameSync(path, `${path}.gone`)
     this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
-    rmSync(`${path}.gone`, { recursive: true, force: true })
+    await rm(`${path}.gone`, { recursive: true, force: true, maxRetries: 3 })
   }
 
   list(): readonly { readonly key: string; readonly layers: readonly number[] }[] {
