@@ -30,6 +30,8 @@ async function attach(
   const keys = parseDetachKeys(query.string('detachKeys'))
   const isStream = query.bool('stream')
   if (!isStream && !query.bool('logs')) throw refuse('bad parameters: one of stream and logs is needed')
+  // Some clients send what they want as a body too, before the streams begin: it is no input of the container.
+  if (call.headers['content-length'] !== undefined) await call.readBytes()
   await onContainer(deps, call, 'attach', async (container) => {
     if (container.state === 'paused')
       throw refuseConflict(`Container ${container.id} is paused, unpause the container before attach`)
