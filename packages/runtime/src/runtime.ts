@@ -51,7 +51,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .filter((row) => row.imageId === imageId)
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
-  modules.recover()
+  await modules.recover()
   const engine = new ContainerEngine({
     root: options.root,
     runRoot: options.runRoot,
@@ -91,6 +91,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     }),
     close: async () => {
       await engine.close()
+      await modules.close()
       metadata.close()
       closeSync(lock)
     },
