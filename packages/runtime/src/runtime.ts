@@ -45,9 +45,13 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     logger: options.logger,
     registries: options.registries ?? {},
     emit,
-    isImageInUse: (imageId) => store.list().some((row) => row.imageId === imageId),
+    usersOf: (imageId) =>
+      store
+        .list()
+        .filter((row) => row.imageId === imageId)
+        .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
-  modules.recover()
+  await modules.recover()
   const engine = new ContainerEngine({
     root: options.root,
     runRoot: options.runRoot,
@@ -89,6 +93,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     }),
     close: async () => {
       await engine.close()
+      await modules.close()
       metadata.close()
       closeSync(lock)
     },
