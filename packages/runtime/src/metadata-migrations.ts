@@ -17,5 +17,6 @@ export const METADATA_MIGRATIONS: readonly string[] = [
    ALTER TABLE image ADD COLUMN is_hidden INTEGER NOT NULL DEFAULT 0;
    CREATE TABLE lease (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT;
    CREATE TABLE lease_item (lease_id TEXT NOT NULL REFERENCES lease(id) ON DELETE CASCADE, key TEXT NOT NULL, PRIMARY KEY (lease_id, key)) STRICT;
-   CREATE TABLE blob_source (digest TEXT NOT NULL, host TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (digest, host)) STRICT;`,
+   CREATE TABLE blob_source (digest TEXT NOT NULL, host TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (digest, host)) STRICT;
+   CREATE TABLE unsynced (key TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT;`,
 ]

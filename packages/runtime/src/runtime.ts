@@ -59,7 +59,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .filter((row) => row.imageId === imageId)
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
-  modules.recover()
+  await modules.recover()
   const engine = new ContainerEngine({
     root: options.root,
     runRoot: options.runRoot,
@@ -112,6 +112,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       await engine.close()
       execs.close()
       streams.close()
+      await modules.close()
       metadata.close()
       closeSync(lock)
     },

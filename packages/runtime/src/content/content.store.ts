@@ -17,7 +17,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Digest, digestHex, digestOf, Fault, failpoint, fault, isDigest } from '@berth/core'
 import { diskFull } from '../host/disk.js'
-import { FileSystemSync } from '../host/file-system-sync.js'
+import { blobKey } from '../gc/mark.js'
+import type { Durability } from './durability.store.js'
 
 export interface Expected {
   readonly digest: Digest
@@ -43,16 +44,18 @@ export class ContentStore {
   private readonly ingests: string
   private readonly quarantine: string
   private readonly running = new Map<Digest, Promise<void>>()
-  private readonly disk: FileSystemSync
   /** Told of every blob that somebody makes or will count on. */
   onTouch: (digest: Digest) => void = () => {}
 
-  constructor(root: string) {
+  /** Without `durability` staged blobs are flushed one by one. */
+  constructor(
+    root: string,
+    private readonly durability?: Durability,
+  ) {
     this.blobs = join(root, 'content', 'blobs', 'sha256')
     this.ingests = join(root, 'content', 'ingest')
     this.quarantine = join(root, 'content', 'damaged')
     for (const dir of [this.blobs, this.ingests]) mkdirSync(dir, { recursive: true, mode: 0o700 })
-    this.disk = new FileSystemSync(this.blobs)
   }
 
   path(digest: Digest): string {
@@ -161,14 +164,14 @@ export class ContentStore {
     }
   }
 
-  /** Makes them blobs, all behind one barrier instead of a flush for each. */
+  /** Makes them blobs. */
   async commitStaged(staged: readonly StagedBlob[]): Promise<void> {
-    await this.disk.sync()
     for (const { digest, path } of staged) {
       this.onTouch(digest)
+      if (this.durability) this.durability.later(blobKey(digest))
+      else await flush(path)
       renameSync(path, this.path(digest))
     }
-    syncDirectory(this.blobs)
   }
 
   discardStaged(staged: readonly StagedBlob[]): void {
@@ -286,10 +289,11 @@ class BlobWriter {
   private async flush(): Promise<void> {
     const pieces = this.batch.splice(0)
     this.batchBytes = 0
-    const [first] = pieces
-    if (!first) return
-    // Not write: on a disk that fills up it may write less than it was given, without an error.
-    await this.file.writeFile(pieces.length === 1 ? first : Buffer.concat(pieces))
+    if (pieces.length === 0) return
+    const { bytesWritten } = await this.file.writev(pieces)
+    const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    // On a disk that fills up a write may take less than it was given, without an error.
+    if (bytesWritten < total) await this.file.writeFile(Buffer.concat(pieces).subarray(bytesWritten))
   }
 
   digest(): Digest {
@@ -330,6 +334,15 @@ function verify(expected: Expected, digest: Digest, size: number): void {
         params: { expected: expected.digest, found: digest },
       },
     )
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

@@ -5,7 +5,7 @@ import type { ImageStore } from '../images/images.store.js'
 import { chainIds, type LayerStore } from '../layers/layers.store.js'
 import type { LeaseStore } from '../leases/leases.store.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { blobKey, imageKey, type Key, layerKey, Marking } from './mark.js'
+import { blobKey, imageKey, type Key, layerKey, Marking, nameOf } from './mark.js'
 
 export interface CollectorDeps {
   readonly content: ContentStore
@@ -71,7 +71,7 @@ export class Collector {
 
   private readonly edges = (key: Key): readonly Key[] => {
     if (!key.startsWith('image:')) return []
-    const id = key.slice('image:'.length) as Digest
+    const id = nameOf(key) as Digest
     return [
       ...this.deps.store.blobsOf(id).map(blobKey),
       ...chainIds(this.deps.store.diffIdsOf(id)).map(layerKey),
@@ -98,7 +98,7 @@ export class Collector {
     for (let count = 0; count < STEP; count++) {
       const key = marking.takeWhite()
       if (key === undefined) break
-      const name = key.slice(key.indexOf(':') + 1)
+      const name = nameOf(key)
       if (key.startsWith('layer:')) {
         gone.reclaimedBytes += layers.sizeOf(name)
         gone.layers.push(name)

@@ -3,6 +3,8 @@ export type Key = string
 export const imageKey = (id: string): Key => `image:${id}`
 export const blobKey = (digest: string): Key => `blob:${digest}`
 export const layerKey = (chainId: string): Key => `layer:${chainId}`
+/** What is behind the kind. */
+export const nameOf = (key: Key): string => key.slice(key.indexOf(':') + 1)
 
 export type Edges = (key: Key) => Iterable<Key>
 

@@ -1,7 +1,10 @@
-import type { Digest } from '@berth/core'
-import type { DamagedBlob } from '../api.js'
+import { type Digest, isDigest } from '@berth/core'
+import type { DamagedBlob, ImageRecord } from '../api.js'
 import type { ContentStore } from '../content/content.store.js'
+import type { Durability } from '../content/durability.store.js'
+import { blobKey, layerKey, nameOf } from '../gc/mark.js'
 import { chainIds, type LayerStore } from '../layers/layers.store.js'
+import { unpackChain } from '../registry/pull.client.js'
 import type { ImageStore } from './images.store.js'
 import { parseManifest } from './manifest.js'
 
@@ -34,6 +37,33 @@ function namesOf(store: ImageStore, digest: Digest): readonly string[] {
     const { references } = store.get(id)
     return references.length > 0 ? references : [id]
   })
+}
+
+/**
+ * After a power cut: blobs that may be torn are read again, and damaged ones put aside; layers that may be torn are unpacked again from their
+ * blobs. An image whose blob is damaged too lacks the layer then, which its next pull or load brings back.
+ */
+export async function mendTorn(deps: CheckDeps & { readonly durability: Durability }): Promise<void> {
+  const { content, layers, store, durability } = deps
+  const torn = durability.distrusted()
+  if (torn.length === 0) return
+  for (const key of torn) {
+    const name = nameOf(key)
+    if (key === blobKey(name) && isDigest(name) && content.has(name) && !(await content.isIntact(name)))
+      content.putAside(name)
+    if (key === layerKey(name)) await layers.remove(name)
+  }
+  for (const image of store.list()) await unpackAgain(deps, image).catch(() => {})
+  for (const key of torn) durability.forget(key)
+}
+
+async function unpackAgain({ content, layers }: CheckDeps, image: ImageRecord): Promise<void> {
+  const chain = chainIds(image.diffIds)
+  if (chain.every((chainId) => layers.find(chainId))) return
+  const manifest = parseManifest(content.read(image.manifestDigest), undefined)
+  if (manifest.kind !== 'image') return
+  const ready = () => Promise.resolve()
+  await unpackChain({ layers }, { layers: manifest.layers, diffIds: image.diffIds, ready })
 }
 
 /** The blobs of layers that have no directory any more. */

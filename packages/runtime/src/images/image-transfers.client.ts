@@ -69,7 +69,7 @@ export class ImageTransfers {
       await failpoint('pull.before_commit')
       const tag = reference.digest === undefined ? formatReference(reference) : undefined
       store.put(image, blobs, tag, digestName(reference, topDigest))
-      for (const digest of blobs) store.rememberSource(digest, reference.host, reference.repository)
+      store.rememberSource(blobs, reference.host, reference.repository)
       lease.release()
       const pulled = store.get(image.id)
       this.deps.onPulled(formatReference(reference), pulled)
@@ -98,8 +98,7 @@ export class ImageTransfers {
       const sourceOf: ImageStore['sourceOf'] = (blob, host) => store.sourceOf(blob, host)
       const sizeBytes = await pushImage({ ...this.deps, sourceOf }, digest, reference, options)
       if (store.find(found.id)) store.point(digestName(reference, digest), found.id)
-      for (const blob of store.blobsOf(found.id))
-        store.rememberSource(blob, reference.host, reference.repository)
+      store.rememberSource(store.blobsOf(found.id), reference.host, reference.repository)
       return { digest, sizeBytes, imageId: found.id }
     })
   }

@@ -167,11 +167,14 @@ export class ImageStore {
       .map((row) => String(row.image_id) as Digest)
   }
 
-  /** Where a blob is known to be, so that a push to the same registry can mount it. */
-  rememberSource(digest: Digest, host: string, repository: string): void {
-    this.metadata.db
-      .prepare('INSERT OR REPLACE INTO blob_source (digest, host, repository) VALUES (?, ?, ?)')
-      .run(digest, host, repository)
+  /** Where blobs are known to be, so that a push to the same registry can mount them. */
+  rememberSource(digests: readonly Digest[], host: string, repository: string): void {
+    this.metadata.transaction(() => {
+      const insert = this.metadata.db.prepare(
+        'INSERT OR REPLACE INTO blob_source (digest, host, repository) VALUES (?, ?, ?)',
+      )
+      for (const digest of digests) insert.run(digest, host, repository)
+    })
   }
 
   sourceOf(digest: Digest, host: string): string | undefined {

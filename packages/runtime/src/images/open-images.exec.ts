@@ -10,6 +10,7 @@ import type {
 } from '../api.js'
 import { buildImage } from '../build/build.exec.js'
 import { ContentStore } from '../content/content.store.js'
+import { Durability } from '../content/durability.store.js'
 import type { NewEvent } from '../event-log.js'
 import { Collector } from '../gc/collector.store.js'
 import { decompressed } from '../layers/decompress.js'
@@ -18,7 +19,7 @@ import { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
 import { loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { checkContent } from './check.store.js'
+import { checkContent, mendTorn } from './check.store.js'
 import { parseConfig } from './config.js'
 import { describeHistory } from './history.js'
 import { dropHidden, pruneImages, type RemovalDeps, removeImage } from './image-removal.store.js'
@@ -51,13 +52,16 @@ export interface ImagesModule {
   makeImage(image: NewImage): Promise<ImageRecord>
   /** The images' part of `Runtime.diskUsage`. */
   usage(): Pick<DiskUsage, 'images' | 'layersBytes'>
-  /** Drops everything a crash left half-made. */
-  recover(): void
+  /** Drops everything a crash left half-made, and mends what a power cut may have torn. */
+  recover(): Promise<void>
   /** Takes what nothing needs any more, without stopping anybody. */
   collect(): Promise<void>
+  /** Waits until what was written is on the disk. */
+  close(): Promise<void>
 }
 
 interface Parts extends RemovalDeps, Omit<LoadDeps, 'announce'> {
+  readonly durability: Durability
   readonly snapshots: SnapshotStore
   readonly transfers: ImageTransfers
   readonly access: (host: string) => RegistryAccess | undefined
@@ -76,21 +80,24 @@ export function openImages(deps: ImagesDeps): ImagesModule {
     build: (request) => parts.leases.working(() => build(parts, request)),
     makeImage: (image) => makeImage(parts, image),
     usage: () => describeUsage(store.list(), layers.rows(), (id) => deps.usersOf(id).length),
-    recover: () => {
+    recover: async () => {
       content.recover(systemClock.nowMs())
       layers.recover()
       snapshots.recover()
+      await mendTorn(parts)
     },
     collect: async () => {
       dropHidden(parts)
       await parts.collector.collect()
     },
+    close: () => parts.durability.settle(),
   }
 }
 
 function compose(deps: ImagesDeps): Parts {
-  const content = new ContentStore(deps.root)
-  const layers = new LayerStore(deps.root, deps.metadata, content)
+  const durability = new Durability(deps.root, deps.metadata)
+  const content = new ContentStore(deps.root, durability)
+  const layers = new LayerStore(deps.root, deps.metadata, content, durability)
   const snapshots = new SnapshotStore(deps.root, deps.metadata)
   const store = new ImageStore(deps.metadata, () => new Date().toISOString())
   const leases = new LeaseStore(deps.metadata, systemClock.nowMs)
@@ -106,7 +113,7 @@ function compose(deps: ImagesDeps): Parts {
   const onPulled = (name: string, image: ImageRecord) => announce('pull', image, name)
   const transfers = new ImageTransfers({ content, layers, store, leases, access, onPulled })
   const { usersOf } = deps
-  return { content, layers, snapshots, store, leases, collector, access, announce, transfers, usersOf }
+  return { content, layers, durability, snapshots, store, leases, collector, access, announce, transfers, usersOf }
 }
 
 function imagesOf(parts: Parts): Images {

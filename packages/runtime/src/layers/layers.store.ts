@@ -13,8 +13,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestOf, failpoint, fault } from '@berth/core'
 import type { ContentStore } from '../content/content.store.js'
+import { Durability } from '../content/durability.store.js'
+import { layerKey } from '../gc/mark.js'
 import { diskFull } from '../host/disk.js'
-import { FileSystemSync } from '../host/file-system-sync.js'
 import type { Metadata } from '../metadata.store.js'
 import { type LayerSource, runUnpacker, type UnpackResult } from './unpacker.exec.js'
 
@@ -49,7 +50,6 @@ type Parents = readonly Layer[] | Promise<readonly Layer[]>
 export class LayerStore {
   private readonly dir: string
   private readonly unpacking = new Map<string, Promise<Layer>>()
-  private readonly disk: FileSystemSync
   /** Told of every layer that somebody makes or will count on. */
   onTouch: (chainId: string) => void = () => {}
 
@@ -57,10 +57,10 @@ export class LayerStore {
     root: string,
     private readonly metadata: Metadata,
     private readonly content: ContentStore,
+    private readonly durability = new Durability(root, metadata),
   ) {
     this.dir = join(root, 'l')
     mkdirSync(this.dir, { recursive: true, mode: 0o700 })
-    this.disk = new FileSystemSync(this.dir)
   }
 
   /** A layer whose directory is gone is none: it is unpacked again. */
@@ -119,7 +119,6 @@ export class LayerStore {
     try {
       mkdirSync(temporary, { mode: 0o755 })
       const result = await runUnpacker(source, temporary, signal ? { signal } : {})
-      await this.disk.sync()
       return { ...result, dir }
     } catch (error) {
       await remove(temporary)
@@ -141,9 +140,12 @@ export class LayerStore {
       }
       renameSync(temporary, this.path(unpacked.dir))
       await failpoint('layer.before_row')
-      this.metadata.db
-        .prepare('INSERT OR REPLACE INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
-        .run(chainId, unpacked.dir, unpacked.sizeBytes)
+      this.metadata.transaction(() => {
+        this.metadata.db
+          .prepare('INSERT OR REPLACE INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
+          .run(chainId, unpacked.dir, unpacked.sizeBytes)
+        this.durability.later(layerKey(chainId))
+      })
       return { chainId, dir: unpacked.dir }
     } catch (error) {
       await remove(temporary)
