@@ -13,4 +13,8 @@ export const METADATA_MIGRATIONS: readonly string[] = [
    ) STRICT;
    CREATE TABLE address (ip TEXT PRIMARY KEY, container_id TEXT NOT NULL UNIQUE) STRICT;
    CREATE TABLE network_state (id INTEGER PRIMARY KEY CHECK (id = 1), last_offset INTEGER NOT NULL) STRICT;`,
+  `CREATE TABLE container_quarantine (
+     id TEXT PRIMARY KEY, name TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), uuid TEXT NOT NULL) STRICT;`,
 ]
