@@ -23,17 +23,25 @@ export class SnapshotStore {
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
-    const dir = this.metadata.transaction(() => this.insert(key, layers))
-    for (const part of ['', 'u', 'w']) mkdirSync(join(this.root, 's', String(dir), part), { mode: 0o755 })
+    this.metadata.transaction(() => {
+      const dir = this.metadata.next('dir')
+      this.makeDirs(dir)
+      this.metadata.db
+        .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
+        .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
+    })
   }
 
-  /** Number and row in one transaction, which is one wait for the disk. A row whose directories are not there is a container half made. */
-  private insert(key: string, layers: readonly Layer[]): number {
-    const dir = this.metadata.next('dir')
-    this.metadata.db
-      .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
-      .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
-    return dir
+  /** Again before each mount: a power cut may have taken empty directories whose row it left. */
+  private makeDirs(dir: number): void {
+    for (const part of ['u', 'w'])
+      mkdirSync(join(this.root, 's', String(dir), part), { recursive: true, mode: 0o755 })
+  }
+
+  /** Where what the container wrote lies on disk. */
+  upperDir(key: string): string | undefined {
+    const found = this.find(key)
+    return found && join(this.root, 's', String(found.dir), 'u')
   }
 
   /** @throws snapshot.not_found */
@@ -42,6 +50,7 @@ export class SnapshotStore {
     if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
     mkdirSync(target, { recursive: true, mode: 0o711 })
     const { dir, layers } = found
+    this.makeDirs(dir)
     const lower =
       layers.length === 0
         ? 'empty'
@@ -97,16 +106,18 @@ export class SnapshotStore {
   }
 
   /**
-   * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; its files, which may be many, go
-   * in the thread pool.
+   * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; `also` is written in the same commit,
+   * and what is left of the directory after a crash goes at `recover`.
    */
-  async remove(key: string): Promise<void> {
+  async remove(key: string, also: () => void = () => {}): Promise<void> {
     const found = this.find(key)
-    if (!found) return
-    const path = join(this.root, 's', String(found.dir))
-    if (existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
-    await rm(`${path}.gone`, { recursive: true, force: true, maxRetries: 3 })
+    const path = join(this.root, 's', String(found?.dir))
+    if (found && existsSync(path)) renameSync(path, `${path}.gone`)
+    this.metadata.transaction(() => {
+      this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
+      also()
+    })
+    if (found) await rm(`${path}.gone`, { recursive: true, force: true, maxRetries: 3 })
   }
 
   list(): readonly { readonly key: string; readonly layers: readonly number[] }[] {
