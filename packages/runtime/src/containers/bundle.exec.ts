@@ -14,6 +14,7 @@ import { placeMounts } from './mount-points.exec.js'
 import { type ContainerPaths, shortId } from './paths.js'
 import { USER_NAMESPACE } from './remapped-root.exec.js'
 import { prepareRootfs, readFromRootfs } from './rootfs.exec.js'
+import { assertRunnable } from './runnable.exec.js'
 import { sharedMemory } from './shared-memory.exec.js'
 
 /** The init is looked for here, in order: Debian has it in the first place, Fedora and Podman's packages in the second. */
@@ -63,18 +64,23 @@ export function writeBundle(
   )
   const idMap = setting.userNamespace ?? USER_NAMESPACE
   const files = joined.networkFiles ?? writeEtc(row, paths, { hostname, gateway: setting.gateway, idMap })
+  const argv = processArgv(spec, image.config)
+  const env = processEnv(spec, image.config, hostname, user.home)
+  const initPath = initOf(spec, setting.compat)
+  const mountTargets = (row.mounts ?? []).map(({ target }) => target)
+  if (initPath) assertRunnable(paths.rootfs, { name: argv[0] ?? '', env, cwd, mountTargets })
   const config = ociSpec({
     spec,
     rootfs: paths.rootfs,
-    argv: processArgv(spec, image.config),
-    env: processEnv(spec, image.config, hostname, user.home),
+    argv,
+    env,
     cwd,
     user,
     hostname: spec.namespaces?.uts === 'host' ? undefined : hostname,
     cgroupsPath: `${setting.cgroupParent}/${shortId(row.id)}`,
     placed: placed.mounts,
     files,
-    initPath: initOf(spec),
+    initPath,
     shmPath: sharedMemory(spec, paths, joined.ipc),
     devices: deviceNodes(spec),
     blockDevices: blockDevices(spec.resources ?? {}),
@@ -91,9 +97,9 @@ export function writeBundle(
 const hostnameOf = ({ spec, id }: ContainerRow): string =>
   spec.hostname || (spec.network === 'host' || spec.namespaces?.uts === 'host' ? hostHostname() : shortId(id))
 
-/** Where another namespace's pid 1 reaps already, none is needed. @throws host.program_missing when it was asked for */
-function initOf(spec: ContainerSpec): string | undefined {
-  if (spec.init === false || !hasOwnPids(spec)) return undefined
+/** Where another namespace's pid 1 reaps already, none is needed; docker has none unless asked. @throws host.program_missing when it was asked for */
+function initOf(spec: ContainerSpec, compat: BundleSetting['compat']): string | undefined {
+  if (!(spec.init ?? compat !== 'docker') || !hasOwnPids(spec)) return undefined
   const found = INITS.find((path) => existsSync(path))
   if (!found && spec.init)
     throw fault.failedPrecondition(
