@@ -16,8 +16,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Digest, digestHex, digestOf, Fault, failpoint, fault, isDigest } from '@berth/core'
-import { diskFull } from '../host/disk.js'
 import { blobKey } from '../gc/mark.js'
+import { diskFull } from '../host/disk.js'
 import type { Durability } from './durability.store.js'
 
 export interface Expected {

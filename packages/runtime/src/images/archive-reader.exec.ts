@@ -57,6 +57,7 @@ export class ArchiveReader {
     if (this.entries > ENTRIES_MAX) throw invalidArchive(`it has more than ${ENTRIES_MAX} entries`)
     if (header.type === 'directory' || IGNORED.test(header.name)) return void content.resume?.()
     const path = archivePath(header.name)
+    if (this.files.has(path) || this.links.has(path)) throw invalidArchive(`${path} is there twice`)
     if (header.type === 'symlink' || header.type === 'link') {
       const base = header.type === 'link' ? '' : `${path}/../`
       this.links.set(path, archivePath(`${base}${header.linkname ?? ''}`))
@@ -84,7 +85,6 @@ export class ArchiveReader {
   }
 
   private keep(path: string, file: ArchiveFile): void {
-    if (this.files.has(path) || this.links.has(path)) throw invalidArchive(`${path} is there twice`)
     this.files.set(path, file)
     this.byDigest.set(file.digest, file)
     this.onFile(file)

@@ -26,7 +26,7 @@ interface Wish {
 export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
   const names = [...image.references, ...image.repositoryDigests]
   const running = users.find(({ isRunning }) => isRunning)
-  if (by !== 'id') return planUntag({ image, names, name: by.name, users, force })
+  if (by !== 'id') return planUntag({ names, name: by.name, users, force })
   if (!force && !isSingleRepository(names))
     throw fault.failedPrecondition(
       'image.has_references',
@@ -39,13 +39,11 @@ export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
 }
 
 function planUntag({
-  image,
   names,
   name,
   users,
   force,
 }: {
-  image: ImageRecord
   names: readonly string[]
   name: string
   users: readonly ImageUser[]

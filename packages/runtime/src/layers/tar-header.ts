@@ -64,8 +64,7 @@ export function decodeBlock(block: Buffer): RawHeader {
     )
   return {
     name,
-    // Archives older than ustar mark directories by a slash.
-    type: type === 'file' && name.endsWith('/') ? 'directory' : type,
+    type,
     sizeBytes: natural(number(block, 124, 12)),
     mode: number(block, 100, 8) & 0o7777,
     uid: natural(number(block, 108, 8)),
@@ -151,6 +150,7 @@ export function withExtensions(raw: RawHeader, { pax, longName, longLink }: Exte
   return {
     ...raw,
     name,
+    // Archives older than ustar mark directories by a slash; only the whole name tells, not the hundred bytes of a long one.
     type: type === 'file' && name.endsWith('/') ? 'directory' : type,
     linkname: pax.linkpath ?? longLink ?? raw.linkname,
     sizeBytes: count('size', raw.sizeBytes),
