@@ -40,9 +40,12 @@ export class ExecStore {
       rmSync(`${this.dir(id)}/${name}`, { force: true })
   }
 
-  /** Idempotent. */
+  /** Idempotent. The monitor may be removing its socket at the same moment, over which a recursive removal gives up. */
   remove(id: string): void {
-    rmSync(this.dir(id), { recursive: true, force: true })
+    const dir = this.dir(id)
+    if (!existsSync(dir)) return
+    for (const name of readdirSync(dir)) rmSync(`${dir}/${name}`, { force: true })
+    rmSync(dir, { recursive: true, force: true })
   }
 
   exitCode(id: string): number | undefined {

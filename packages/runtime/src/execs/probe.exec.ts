@@ -1,6 +1,6 @@
 import type { ContainerId } from '@berth/core'
 import type { ExecSpec } from '../api.js'
-import { signalProcess } from '../host/process.exec.js'
+import { processGroup, signalProcess } from '../host/process.exec.js'
 import type { ContainerExecs } from './container-execs.exec.js'
 
 export interface Probe extends Pick<ExecSpec, 'argv' | 'env' | 'user' | 'workdir'> {
@@ -47,10 +47,12 @@ export async function probe(
   }
 }
 
-/** With its group: a shell's children too. */
+/** With its group, which the runtime made for it: a shell's children too. */
 async function kill(execs: ContainerExecs, id: string): Promise<void> {
   const { pid } = await execs.inspect(id)
   if (pid === undefined) return
-  signalProcess(-pid, 'SIGKILL')
+  const group = processGroup(pid)
+  if (group !== undefined && group > 1 && group !== processGroup(process.pid))
+    signalProcess(-group, 'SIGKILL')
   signalProcess(pid, 'SIGKILL')
 }

@@ -91,6 +91,16 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
+/** The process group of a process; undefined when it is gone. */
+export function processGroup(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2])
+  } catch {
+    return undefined
+  }
+}
+
 /** Sends a signal unless the process has ended. */
 export function signalProcess(pid: number, signal: NodeJS.Signals | number): void {
   try {

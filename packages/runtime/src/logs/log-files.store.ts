@@ -20,6 +20,7 @@ export interface LogFile {
   readonly path: string
   readonly number: number
   readonly inode: number
+  readonly size: number
 }
 
 const numberOf = (name: string, base: string): number =>
@@ -31,19 +32,25 @@ const numberOf = (name: string, base: string): number =>
 export function logFiles(log: string): readonly LogFile[] {
   const dir = dirname(log)
   const base = basename(log)
-  const current = inodeOf(log)
+  const stat = statSync(log, { throwIfNoEntry: false })
+  const current = stat?.ino
   const next = inodeOf(`${log}.tmp`)
   const known = (existsSync(dir) ? readdirSync(dir) : [])
     .map((name) => ({ path: `${dir}/${name}`, number: numberOf(name, base) }))
     .filter(({ number }) => number >= 0)
-    .map((file) => ({ ...file, inode: inodeOf(file.path) ?? 0 }))
+    .map((file) => ({ ...file, ...sizeOf(file.path) }))
     .filter(({ inode }) => inode !== 0 && inode !== next)
     .sort((a, b) => a.number - b.number)
-  if (current === undefined) return known
+  if (!stat) return known
   const at = known.findIndex(({ inode }) => inode === current)
   // What has a higher number than the current file was made for a rotation by one who was killed before it was ready.
   if (at >= 0) return known.slice(0, at + 1)
-  return [...known, { path: log, number: (known.at(-1)?.number ?? 0) + 1, inode: current }]
+  return [...known, { path: log, number: (known.at(-1)?.number ?? 0) + 1, inode: stat.ino, size: stat.size }]
+}
+
+const sizeOf = (path: string) => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return { inode: stat?.ino ?? 0, size: stat?.size ?? 0 }
 }
 
 export const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino

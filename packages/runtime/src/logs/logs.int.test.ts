@@ -234,3 +234,17 @@ test('until ends the reading at its time', async () => {
   expect(await read({ untilMs: Date.parse(at(2)) })).toEqual(['1', '2'])
   expect(await read({ untilMs: Date.parse(at(2)), follow: true })).toEqual(['1', '2'])
 })
+
+test('a log that is written faster than it is read is read to where it was, with or without tail', async () => {
+  for (const options of [{}, { tail: 2 }]) {
+    writeFileSync(path, record('0') + record('1'))
+    let written = 1
+    const lines: string[] = []
+    for await (const { line } of readLogs(path, options, () => false, never)) {
+      lines.push(line)
+      for (let index = 0; index < 5; index++) appendFileSync(path, record(String(++written)))
+    }
+    expect(lines.slice(0, 2)).toEqual(['0', '1'])
+    expect(lines.length).toBeLessThan(20)
+  }
+})

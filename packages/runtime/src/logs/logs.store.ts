@@ -36,14 +36,17 @@ export async function* readLogs(
   ended: (signal: AbortSignal) => Promise<unknown>,
 ): AsyncGenerator<LogEntry> {
   const reader = new LogReader(path)
+  const mark = markOf(path)
   const wakeups = options.follow ? new Wakeups(path, options.signal, ended) : undefined
   try {
-    if (options.tail !== undefined) yield* filtered(await lastOf(reader, options.tail), options)
+    if (options.tail !== undefined)
+      yield* filtered(await lastOf(reader, options.tail, mark, options), options)
     for (;;) {
       const over = isOver() || isPast(options.untilMs)
       for await (const entries of reader.read()) {
         if (options.signal?.aborted) return
         yield* filtered(entries, options)
+        if ((!wakeups && reader.hasPassed(mark)) || isPast(options.untilMs)) return
       }
       if (!wakeups || over || options.signal?.aborted) return
       await wakeups.next()
@@ -56,15 +59,33 @@ export async function* readLogs(
 
 const isPast = (untilMs: number | undefined): boolean => untilMs !== undefined && Date.now() > untilMs
 
+/** Where a log ended when its reading began: one that is written faster than it is read has no other end. */
+interface Mark {
+  readonly number: number
+  readonly size: number
+}
+
+function markOf(log: string): Mark {
+  const file = logFiles(log).at(-1)
+  return { number: file?.number ?? 0, size: file?.size ?? 0 }
+}
+
 /** The last entries that are there now; the reader stands behind them. */
-async function lastOf(reader: LogReader, count: number): Promise<readonly LogEntry[]> {
+async function lastOf(
+  reader: LogReader,
+  count: number,
+  mark: Mark,
+  { signal }: LogOptions,
+): Promise<readonly LogEntry[]> {
   reader.seekTail(count)
+  if (count === 0) return []
   let last: LogEntry[] = []
   for await (const entries of reader.read()) {
     last.push(...entries)
     if (last.length > 2 * count + BLOCK) last = last.slice(last.length - count)
+    if (signal?.aborted || reader.hasPassed(mark)) break
   }
-  return count === 0 ? [] : last.slice(-count)
+  return last.slice(-count)
 }
 
 function* filtered(entries: readonly LogEntry[], options: LogOptions): Generator<LogEntry> {
@@ -96,8 +117,15 @@ class LogReader {
   constructor(private readonly log: string) {}
 
   seekTail(count: number): void {
-    const start = findTail(logFiles(this.log), count)
+    const files = logFiles(this.log)
+    const last = files.at(-1)
+    const start = count === 0 && last ? { file: last, offset: last.size } : findTail(files, count)
     if (start) this.open(start.file, start.offset)
+  }
+
+  hasPassed(mark: Mark): boolean {
+    const { number = 0, offset = 0 } = this.file ?? {}
+    return number > mark.number || (number === mark.number && offset >= mark.size)
   }
 
   /** What is new, in blocks. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Attachment, ContainerInfo, ContainerSpec } from '../api.js'
 import { gather, readUntil } from '../testing/gather.js'
 import { buildTinyImage, openTestRuntime, type TestRuntime } from '../testing/index.js'
+import { Console } from './console.exec.js'
 
 let host: TestRuntime
 beforeAll(async () => {
@@ -71,6 +72,27 @@ describe('output', () => {
     expect((await gather(fast.output)).stdout.length).toBe(320 * 65_536 + 4)
     await host.runtime.containers.wait(container.id)
     expect((await gather(slow.output)).stdout.length).toBe(320 * 65_536 + 4)
+  })
+
+  test('a reader that takes nothing is cut off, and the container and its other readers go on', async () => {
+    const container = await run('read x; dd if=/dev/zero bs=65536 count=160 2>/dev/null; echo end', {
+      openStdin: true,
+    })
+    const dir = `${host.options.runRoot}/c/${container.id.slice(0, 12)}`
+    const limited = new Console({
+      name: 'a test',
+      backlogDir: host.dir,
+      acceptsInput: true,
+      endsInput: false,
+      stalledMs: 300,
+      backlogLimits: { memoryBytes: 65_536, fileBytes: 1024 * 1024 },
+    })
+    const [fast, stuck] = [await limited.attach(), await limited.attach()]
+    await limited.open(dir)
+    await fast.write(Buffer.from('go\n'))
+    expect((await gather(fast.output)).stdout.length).toBe(160 * 65_536 + 4)
+    expect(await host.runtime.containers.wait(container.id)).toMatchObject({ code: 0 })
+    await expect(gather(stuck.output)).rejects.toMatchObject({ code: 'attach.reader_too_slow' })
   })
 
   test('ends for those attached when the container is removed without having run', async () => {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { fault } from '@berth/core'
 import type { Attachment, AttachOptions, OutputChunk } from '../api.js'
 import { connectPackets } from '../host/seqpacket.js'
-import { Backlog } from './backlog.store.js'
+import { type BACKLOG_LIMITS, Backlog } from './backlog.store.js'
 import { Listener } from './listener.exec.js'
 import { inputPackets, readPacket } from './packets.js'
 
@@ -18,6 +18,7 @@ export interface ConsoleOptions {
   /** Whether the program's stdin ends when one who was attached to it leaves or ends it. */
   readonly endsInput: boolean
   readonly stalledMs?: number
+  readonly backlogLimits?: typeof BACKLOG_LIMITS
 }
 
 /**
@@ -71,13 +72,17 @@ export class Console {
 
   private listen(options: AttachOptions): Listener {
     const wants = ({ stream }: OutputChunk) => options[stream] !== false
-    const listener: Listener = new Listener(new Backlog(this.options.backlogDir), wants, {
-      onTake: () => this.stallTimer && this.relieve(),
-      onClose: () => {
-        this.listeners.delete(listener)
-        this.relieve()
+    const listener: Listener = new Listener(
+      new Backlog(this.options.backlogDir, this.options.backlogLimits),
+      wants,
+      {
+        onTake: () => this.stallTimer && this.relieve(),
+        onClose: () => {
+          this.listeners.delete(listener)
+          this.relieve()
+        },
       },
-    })
+    )
     this.listeners.add(listener)
     return listener
   }
