@@ -17,23 +17,20 @@ import { processStartTime, signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { endOpenLines } from '../logs/logs.store.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
-import { processArgv } from '../oci/process.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { ContainerStreams } from '../stdio/container-streams.exec.js'
 import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
 import { findExit, isAlive, isWatched, watchExits } from './exits.exec.js'
-import { freshHealth, healthConfig } from './health.js'
 import { HealthChecks, type Probe } from './health.loop.js'
-import { joinedNamespaces } from './join.js'
 import { isUp } from './lifecycle.js'
 import type { MountRoom } from './mount-room.js'
 import { type ContainerPaths, containerPaths, shortId } from './paths.js'
 import { endpointsOf } from './ports.js'
-import { planRestart } from './restart-policy.js'
+import { hasPolicy, planRestart, runEnd } from './restart-policy.js'
 import { Restarts } from './restarts.loop.js'
 import { ContainerRuns } from './runs.exec.js'
 import { SIGKILL } from './signals.js'
-import { startExitCode, startFault } from './start-failure.js'
+import { restartByPolicy } from './start.exec.js'
 import { Turns } from './turns.js'
 import { Waits } from './waits.js'
 
@@ -76,13 +73,13 @@ export class ContainerEngine {
   /** Being stopped only to be started again: neither policy nor automatic removal follows their end. */
   readonly betweenRuns = new Set<ContainerId>()
   /** Their exit is told after their start. */
-  private readonly starting = new Set<ContainerId>()
+  readonly starting = new Set<ContainerId>()
   private exits: { close(): void } | undefined
   private hasRules = false
 
   constructor(readonly deps: EngineDeps) {
     this.runs = new ContainerRuns(deps)
-    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => this.restartByPolicy(id) })
+    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => restartByPolicy(this, id) })
     this.health = new HealthChecks({
       ...{ clock: deps.clock, logger: deps.logger, probe: deps.probe },
       find: (id) => deps.store.find(id),
@@ -96,107 +93,6 @@ export class ContainerEngine {
     return containerPaths(this.deps.root, this.deps.runRoot, id)
   }
 
-  // ---- start ------------------------------------------------------------------------------------
-
-  /** Within a turn. By hand it begins its restart policy anew. @throws container.start_failed, container.join_failed */
-  async start(
-    id: ContainerId,
-    publish: 'now' | 'later',
-    by: 'hand' | 'policy' = 'hand',
-  ): Promise<ContainerInfo> {
-    const row = this.deps.store.get(id)
-    if (row.state === 'running') return info(row)
-    this.restarts.cancel(id)
-    this.starting.add(id)
-    try {
-      const running = await this.bringUp(row, publish, by)
-      await this.syncRules(row)
-      this.emit('start', running)
-    } catch (error) {
-      throw await this.undoStart(row, startFault(error, row.spec.name, await this.programOf(row)), by)
-    } finally {
-      this.starting.delete(id)
-    }
-    this.settle(id)
-    return info(this.deps.store.get(id))
-  }
-
-  private async bringUp(
-    row: ContainerRow,
-    publish: 'now' | 'later',
-    by: 'hand' | 'policy',
-  ): Promise<ContainerRow> {
-    const { id } = row
-    const image = await this.deps.images.get(row.imageId)
-    await this.deps.mounts?.ensureSources?.(row)
-    const pid = await this.runs.bringUp(row, image, this.paths(id), this.joined(row))
-    const check = healthConfig(row.spec, image.config)
-    const running = this.deps.store.update(id, {
-      state: 'running',
-      process: { pid, startTime: processStartTime(pid) ?? '', bootId: this.deps.bootId },
-      startedAt: new Date().toISOString(),
-      finishedAt: undefined,
-      exit: undefined,
-      startError: undefined,
-      published: publish === 'now',
-      health: check && freshHealth(row.health),
-      ...(by === 'policy'
-        ? {}
-        : { stoppedByHand: false, restartDelayMs: undefined, restartCount: restartCountByHand(row) }),
-    })
-    await failpoint('container.start.after_row')
-    if (check) this.health.follow(id, check)
-    return running
-  }
-
-  private joined(row: ContainerRow) {
-    const { joins = {} } = row
-    const namespaces = joinedNamespaces(joins, (id) => this.deps.store.find(id))
-    return joins.network ? { ...namespaces, networkFiles: this.paths(joins.network) } : namespaces
-  }
-
-  /** What was to be executed, for the message of a failure. */
-  private async programOf(row: ContainerRow): Promise<string> {
-    const image = await this.deps.images.find(row.imageId)
-    return (image && processArgv(row.spec, image.config)[0]) ?? ''
-  }
-
-  /**
-   * The row is as it was before, with the reason, so that the container can be started again when the cause is gone. A restart policy tries
-   * again unless the program itself is at fault; one that is removed after its run is removed.
-   */
-  private async undoStart(row: ContainerRow, failure: Fault, by: 'hand' | 'policy'): Promise<Fault> {
-    const { id } = row
-    this.health.leave(id)
-    await this.runs.tearDown(row, this.paths(id), true)
-    const exitCode = startExitCode(failure)
-    const again =
-      by === 'policy' && exitCode === 128 ? planRestart({ ...endOf(row, 0), exitCode }) : undefined
-    this.deps.store.update(id, {
-      state: row.state === 'restarting' ? (again ? 'restarting' : 'exited') : row.state,
-      ...{ startedAt: row.startedAt, finishedAt: row.finishedAt, process: undefined, published: false },
-      restartCount: row.restartCount + (again ? 1 : 0),
-      restartDelayMs: again?.delayMs ?? row.restartDelayMs,
-      ...{ stoppedByHand: row.stoppedByHand ?? false, health: row.health },
-      startError: failure.message,
-      exit: { code: exitCode, oomKilled: false, reason: 'start_failed', message: failure.message },
-    })
-    if (again) this.restarts.schedule(id, again.delayMs)
-    else if (row.spec.autoRemove) await this.remove(id, true)
-    return failure
-  }
-
-  private restartByPolicy(id: ContainerId): Promise<void> {
-    return this.turns.take(id, async () => {
-      const row = this.deps.store.find(id)
-      if (row?.state !== 'restarting') return
-      await failpoint('container.restart.before_start')
-      await this.start(id, row.published ? 'now' : 'later', 'policy').catch((error: Error) =>
-        this.deps.logger.warn({ container: shortId(id), error: error.message }, 'a restart failed'),
-      )
-    })
-  }
-
   // ---- publish ----------------------------------------------------------------------------------
 
   async setPublished(id: ContainerId, published: boolean): Promise<void> {
@@ -206,7 +102,7 @@ export class ContainerEngine {
   }
 
   /** Only a container with published ports changes anything, but the first one needs the network's own rules too. */
-  private async syncRules(row: ContainerRow | undefined): Promise<void> {
+  async syncRules(row: ContainerRow | undefined): Promise<void> {
     if (this.hasRules && row?.ports.length === 0) return
     await this.deps.network.setEndpoints(endpointsOf(this.deps.store.list()))
     this.hasRules = true
@@ -266,9 +162,7 @@ export class ContainerEngine {
     const { id } = row
     const ranMs = Math.max(0, finishedAt.getTime() - Date.parse(row.startedAt ?? ''))
     endOpenLines(this.paths(id).log, finishedAt)
-    const next = this.betweenRuns.has(id)
-      ? undefined
-      : planRestart({ ...endOf(row, ranMs), exitCode: exit.code })
+    const next = this.betweenRuns.has(id) ? undefined : planRestart(runEnd(row, exit.code, ranMs))
     const ended = this.deps.store.update(id, {
       state: next ? 'restarting' : 'exited',
       ...{ exit, finishedAt: finishedAt.toISOString(), process: undefined },
@@ -291,6 +185,7 @@ export class ContainerEngine {
     if (exit.oomKilled) this.emit('oom', row)
     const execDuration = String(Math.floor(ranMs / 1000))
     this.emit('die', row, { exitCode: String(exit.code), execDuration })
+    this.tellNetwork('disconnect', row)
     this.waits.exited(row.id, exit)
   }
 
@@ -385,6 +280,14 @@ export class ContainerEngine {
     await this.turns.idle()
   }
 
+  /** docker's words for the networks that every host has. */
+  tellNetwork(action: 'connect' | 'disconnect', { id, spec }: ContainerRow): void {
+    const { network: name = 'bridge' } = spec
+    if (typeof name === 'object') return
+    const type = name === 'none' ? 'null' : name
+    this.deps.emit({ kind: 'network', action, id: name, attributes: { container: id, name, type } })
+  }
+
   emit(action: ContainerAction, row: ContainerRow, attributes: Readonly<Record<string, string>> = {}): void {
     const { name, image, labels } = row.spec
     this.deps.emit({
@@ -395,20 +298,3 @@ export class ContainerEngine {
     })
   }
 }
-
-export const policyOf = ({ spec }: ContainerRow) => spec.restart ?? ({ name: 'no' } as const)
-const hasPolicy = (row: ContainerRow): boolean => policyOf(row).name !== 'no'
-
-/** Without a policy every further run counts; with one only those that it made, since somebody started it. */
-const restartCountByHand = (row: ContainerRow): number => {
-  if (hasPolicy(row)) return 0
-  return row.state === 'exited' ? row.restartCount + 1 : row.restartCount
-}
-
-const endOf = (row: ContainerRow, ranMs: number) => ({
-  policy: policyOf(row),
-  stoppedByHand: row.stoppedByHand ?? false,
-  restartCount: row.restartCount,
-  lastDelayMs: row.restartDelayMs,
-  ranMs,
-})

@@ -30,7 +30,9 @@ export function healthConfig(
   const check: HealthCheck | 'none' | undefined = spec.health ?? image.health
   if (check === undefined || check === 'none') return undefined
   const argv =
-    'exec' in check.test ? check.test.exec : [...(image.shell ?? ['/bin/sh', '-c']), check.test.shell]
+    'exec' in check.test
+      ? check.test.exec
+      : [...(image.shell.length > 0 ? image.shell : ['/bin/sh', '-c']), check.test.shell]
   if (argv.length === 0) return undefined
   return {
     argv,

@@ -115,7 +115,7 @@ test('any text is a signal from 1 to 64 or a fault, never anything else', () => 
     }),
     { numRuns: 50_000 },
   )
-})
+}, 30_000)
 
 test('the stop signal is the spec’s, else the image’s, else SIGTERM also when the image names one we do not know', () => {
   expect(chooseStopSignal('SIGINT', 'SIGQUIT')).toBe(2)

@@ -10,6 +10,7 @@ import type { ContainerEngine } from './engine.exec.js'
 import { isUp } from './lifecycle.js'
 import { assertWanted } from './patience.loop.js'
 import { pauseContainer, pausedFault, unpauseContainer } from './pause.exec.js'
+import { startContainer } from './start.exec.js'
 import { assertUp, killContainer, restartContainer, stopContainer } from './stop.exec.js'
 import { processTable } from './top.exec.js'
 
@@ -87,7 +88,7 @@ async function startByHand(
   engine.settle(id)
   const { state, spec } = engine.deps.store.get(id)
   if (state === 'paused') throw pausedFault(spec.name)
-  return engine.start(id, publish)
+  return startContainer(engine, id, publish)
 }
 
 /** @throws container.running, container.paused */

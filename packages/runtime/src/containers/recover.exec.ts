@@ -4,12 +4,12 @@ import { failpoint } from '@berth/core'
 import { isFrozen } from '../host/cgroup-processes.exec.js'
 import { workerArguments } from '../host/process.exec.js'
 import type { ContainerRow } from './containers.store.js'
-import { type ContainerEngine, policyOf } from './engine.exec.js'
+import type { ContainerEngine } from './engine.exec.js'
 import { isAlive } from './exits.exec.js'
 import { healthConfig } from './health.js'
 import { isUp } from './lifecycle.js'
 import { shortId } from './paths.js'
-import { startsAtOpen } from './restart-policy.js'
+import { policyOf, startsAtOpen } from './restart-policy.js'
 
 const AT_ONCE = 8
 

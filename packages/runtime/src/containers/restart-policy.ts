@@ -1,4 +1,5 @@
 import type { RestartPolicy } from '../api.js'
+import type { ContainerRow } from './containers.store.js'
 
 /** How a run ended, as far as a restart policy is concerned. */
 export interface RunEnd {
@@ -45,3 +46,16 @@ export function startsAtOpen(policy: RestartPolicy, hasRun: boolean, stoppedByHa
   if (!hasRun) return false
   return policy.name === 'always' || (policy.name === 'unless-stopped' && !stoppedByHand)
 }
+
+export const policyOf = ({ spec }: Pick<ContainerRow, 'spec'>): RestartPolicy =>
+  spec.restart ?? { name: 'no' }
+export const hasPolicy = (row: Pick<ContainerRow, 'spec'>): boolean => policyOf(row).name !== 'no'
+
+/** The end of a container's run, for `planRestart`. */
+export const runEnd = (row: ContainerRow, exitCode: number, ranMs: number): RunEnd => ({
+  policy: policyOf(row),
+  ...{ exitCode, ranMs },
+  stoppedByHand: row.stoppedByHand ?? false,
+  restartCount: row.restartCount,
+  lastDelayMs: row.restartDelayMs,
+})

@@ -6,13 +6,20 @@ import type { ContainerEngine } from './engine.exec.js'
 import { isUp } from './lifecycle.js'
 import { assertWanted, settledWithin } from './patience.loop.js'
 import { chooseStopSignal, meansToEnd, parseSignal, SIGKILL } from './signals.js'
+import { startContainer } from './start.exec.js'
 
 const STOP_TIMEOUT_MS = 10_000
 const KILL_WAIT_MS = 5_000
 
-async function stopSignalOf({ deps }: ContainerEngine, row: ContainerRow): Promise<number> {
-  const image = row.spec.stopSignal ? undefined : await deps.images.find(row.imageId)
-  return chooseStopSignal(row.spec.stopSignal, image?.config.stopSignal)
+async function stopSignalOf(
+  { deps }: ContainerEngine,
+  { spec, imageId }: ContainerRow,
+): Promise<{ readonly number: number; readonly isChosen: boolean }> {
+  const ofImage = spec.stopSignal ? undefined : (await deps.images.find(imageId))?.config.stopSignal
+  return {
+    number: chooseStopSignal(spec.stopSignal, ofImage),
+    isChosen: Boolean(spec.stopSignal || ofImage),
+  }
 }
 
 /**
@@ -26,7 +33,9 @@ export async function stopContainer(
 ): Promise<ContainerInfo> {
   const { store } = engine.deps
   const asked = store.get(id)
-  const signal = options.signalName ? parseSignal(options.signalName) : await stopSignalOf(engine, asked)
+  const signal = options.signalName
+    ? parseSignal(options.signalName)
+    : (await stopSignalOf(engine, asked)).number
   const timeoutMs = options.timeoutMs ?? asked.spec.stopTimeoutMs ?? STOP_TIMEOUT_MS
   const ended = await engine.turns.take(id, async () => begin(engine, id, signal, options.signal))
   if (!ended) return info(store.find(id) ?? asked)
@@ -39,9 +48,9 @@ export async function stopContainer(
         `container ${asked.spec.name} does not end after SIGKILL: a process of it is stuck in the kernel`,
       )
   }
-  const stopped = store.find(id) ?? asked
-  engine.emit('stop', stopped)
-  return info(stopped)
+  const stopped = store.find(id)
+  if (stopped) engine.emit('stop', stopped)
+  return info(stopped ?? asked)
 }
 
 /** Undefined when there is nothing to stop. */
@@ -75,7 +84,10 @@ async function killEverything(engine: ContainerEngine, id: ContainerId): Promise
   await killCgroup(engine.runs.cgroup(row))
 }
 
-/** @throws container.not_running, container.signal_invalid */
+/**
+ * A frozen container is let go, since it could not follow the signal; where its own stop signal is another one it is not, as docker has it.
+ * @throws container.not_running, container.signal_invalid
+ */
 export async function killContainer(
   engine: ContainerEngine,
   id: ContainerId,
@@ -83,14 +95,15 @@ export async function killContainer(
 ): Promise<void> {
   const signal = parseSignal(signalName)
   const asked = engine.deps.store.get(id)
-  const isEnd = meansToEnd(signal, await stopSignalOf(engine, asked))
+  const stopSignal = await stopSignalOf(engine, asked)
+  const isEnd = meansToEnd(signal, stopSignal.number)
   engine.settle(id)
   const row = engine.deps.store.get(id)
   if (row.state === 'restarting' && isEnd) return engine.cancelRestart(row)
   assertUp(row)
   if (isEnd) engine.markStopped(row)
   engine.signal(row, signal)
-  if (isEnd) engine.thaw(id)
+  if (isEnd || !stopSignal.isChosen) engine.thaw(id)
 }
 
 /** What its health check asks for. A kill leaves its restart policy in force. */
@@ -120,14 +133,14 @@ export async function restartContainer(
   id: ContainerId,
   options: StopOptions = {},
 ): Promise<ContainerInfo> {
-  const wasPublished = engine.deps.store.get(id).published
+  const before = engine.deps.store.get(id)
+  const publish = before.published || !isUp(before) ? 'now' : 'later'
   engine.betweenRuns.add(id)
   try {
-    const { state } = await stopContainer(engine, id, options)
-    const publish = wasPublished || state !== 'exited' ? 'now' : 'later'
+    await stopContainer(engine, id, options)
     return await engine.turns.take(id, async () => {
       engine.betweenRuns.delete(id)
-      const started = await engine.start(id, publish)
+      const started = await startContainer(engine, id, publish)
       engine.emit('restart', engine.deps.store.get(id))
       return started
     })

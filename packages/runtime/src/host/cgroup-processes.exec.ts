@@ -26,12 +26,19 @@ const textOf = (path: string): string => {
 export const cgroupPids = (path: string): readonly number[] => pidsBelow(dirOf(path))
 
 function pidsBelow(dir: string): readonly number[] {
-  if (!existsSync(dir)) return []
   const own = textOf(join(dir, 'cgroup.procs')).split('\n').map(Number)
-  const below = readdirSync(dir, { withFileTypes: true })
+  const below = entriesOf(dir)
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) => pidsBelow(join(dir, entry.name)))
   return [...own.filter((pid) => pid > 1), ...below]
+}
+
+function entriesOf(dir: string) {
+  try {
+    return readdirSync(dir, { withFileTypes: true })
+  } catch {
+    return []
+  }
 }
 
 /** Whether its processes are frozen, or are being. */
@@ -40,13 +47,13 @@ export const isFrozen = (path: string): boolean =>
     ? !textOf(`${dirOf(path)}/freezer.state`).startsWith('THAWED') && existsSync(dirOf(path))
     : textOf(`${dirOf(path)}/cgroup.freeze`).startsWith('1')
 
-/** Idempotent. @throws container.freeze_failed when the kernel cannot do it in time; they run on */
+/** Idempotent; one that is gone counts as frozen. @throws container.freeze_failed when the kernel cannot do it in time; they run on */
 export async function freezeCgroup(path: string): Promise<void> {
   const deadline = performance.now() + FREEZE_WITHIN_MS
   for (;;) {
     // Written again each time: v1's freezer may stay half-way when processes come and go.
     write(path, true)
-    if (isWhollyFrozen(path)) return
+    if (isWhollyFrozen(path) || !existsSync(dirOf(path))) return
     if (performance.now() > deadline) break
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
@@ -63,15 +70,23 @@ const isWhollyFrozen = (path: string): boolean =>
     : /^frozen 1$/m.test(textOf(`${dirOf(path)}/cgroup.events`))
 
 /** Idempotent; a cgroup that is gone counts as thawed. */
-export function thawCgroup(path: string): void {
-  if (existsSync(dirOf(path))) write(path, false)
-}
+export const thawCgroup = (path: string): void => write(path, false)
 
+/** The cgroup may go at any moment, with its last process. */
 function write(path: string, freeze: boolean): void {
   const [file, text] = isV1()
     ? ['freezer.state', freeze ? 'FROZEN' : 'THAWED']
     : ['cgroup.freeze', freeze ? '1' : '0']
-  writeFileSync(`${dirOf(path)}/${file}`, text)
+  unlessGone(() => writeFileSync(`${dirOf(path)}/${file}`, text, { flag: 'r+' }))
+}
+
+function unlessGone(work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ENODEV') throw error
+  }
 }
 
 /**
@@ -80,7 +95,7 @@ function write(path: string, freeze: boolean): void {
  */
 export async function killCgroup(path: string): Promise<void> {
   const file = `${dirOf(path)}/cgroup.kill`
-  if (existsSync(file)) return writeFileSync(file, '1')
+  if (existsSync(file)) return unlessGone(() => writeFileSync(file, '1'))
   for (let round = 0; round < KILL_ROUNDS; round++) {
     if (cgroupPids(path).length === 0) return
     if (isV1()) write(path, true)
