@@ -25,6 +25,9 @@ const IFLA_LINKINFO = 18
 const IFLA_NET_NS_FD = 28
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
+const IFLA_INFO_SLAVE_KIND = 4
+const IFLA_INFO_SLAVE_DATA = 5
+const IFLA_BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
@@ -96,6 +99,22 @@ export function makeCable(cable: Cable): NetlinkMessage {
     ],
   ])
 }
+
+/**
+ * Lets frames leave by the port they came in: where bridged packets pass the packet rules (br_netfilter), a container's call of its own
+ * published port is answered within the bridge.
+ */
+export const reflect = (cable: string): NetlinkMessage =>
+  link(RTM_NEWLINK, 0, linkHeader(), [
+    [IFLA_IFNAME, cable],
+    [
+      IFLA_LINKINFO,
+      [
+        [IFLA_INFO_SLAVE_KIND, Buffer.from('bridge')],
+        [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, Buffer.from([1])]]],
+      ],
+    ],
+  ])
 
 export const setUp = (index: number): NetlinkMessage => link(RTM_NEWLINK, 0, up(index))
 export const deleteLink = (index: number): NetlinkMessage => link(RTM_DELLINK, 0, linkHeader(index))
