@@ -64,9 +64,12 @@ export class ContainerStore {
         },
       )
     }
-    this.metadata.db
-      .prepare('INSERT INTO container (id, name, state, record) VALUES (?, ?, ?, ?)')
-      .run(row.id, row.spec.name, row.state, JSON.stringify(row))
+    // Durable with the update to `created`.
+    this.metadata.lazily(() =>
+      this.metadata.db
+        .prepare('INSERT INTO container (id, name, state, record) VALUES (?, ?, ?, ?)')
+        .run(row.id, row.spec.name, row.state, JSON.stringify(row)),
+    )
   }
 
   /** @throws container.transition_invalid when the state may not follow the one before: a mistake of ours */
@@ -123,8 +126,9 @@ export class ContainerStore {
       .map((row) => parse(row.record))
   }
 
+  /** Its state is `removing` by now, which is durable: when this is lost, recovery removes it again. */
   remove(id: ContainerId): void {
-    this.metadata.transaction(() => {
+    this.metadata.lazily(() => {
       this.metadata.db.prepare('DELETE FROM address WHERE container_id = ?').run(id)
       this.metadata.db.prepare('DELETE FROM container WHERE id = ?').run(id)
     })
@@ -133,7 +137,7 @@ export class ContainerStore {
   /** The container's address, leased until it is removed. Idempotent. @throws network.addresses_exhausted */
   leaseAddress(id: ContainerId, subnet: Subnet): string {
     const { db } = this.metadata
-    return this.metadata.transaction(() => {
+    return this.metadata.lazily(() => {
       const known = db.prepare('SELECT ip FROM address WHERE container_id = ?').get(id)
       if (known) return String(known.ip)
       const taken = new Set(

@@ -4,7 +4,6 @@ import {
   type NetlinkAttribute,
   type NetlinkMessage,
   NLM_F_CREATE,
-  NLM_F_DUMP,
   NLM_F_EXCL,
   NLM_F_REPLACE,
   textOf,
@@ -120,7 +119,6 @@ export const setUp = (index: number): NetlinkMessage => link(RTM_NEWLINK, 0, up(
 export const deleteLink = (index: number): NetlinkMessage => link(RTM_DELLINK, 0, linkHeader(index))
 export const getLink = (name: string): NetlinkMessage =>
   link(RTM_GETLINK, 0, linkHeader(), [[IFLA_IFNAME, name]])
-export const listLinks = (): NetlinkMessage => link(RTM_GETLINK, NLM_F_DUMP, linkHeader())
 
 /** Adds the address, or leaves it when it is there. */
 export function addAddress(index: number, ip: string, prefix: number): NetlinkMessage {
@@ -152,7 +150,7 @@ export function addDefaultRoute(gateway: string, index: number): NetlinkMessage 
 
 const LINK_HEADER = 16
 
-/** Links in answers to `getLink` and `listLinks`; other messages are passed over. @throws host.netlink_malformed */
+/** Links in answers to `getLink`; other messages are passed over. @throws host.netlink_malformed */
 export function decodeLinks(answers: readonly NetlinkMessage[]): readonly Link[] {
   return answers
     .filter(({ type, payload }) => type === RTM_NEWLINK && payload.length >= LINK_HEADER)

@@ -23,11 +23,11 @@ export class SnapshotStore {
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
-    const dir = this.metadata.transaction(() => this.insert(key, layers))
+    const dir = this.metadata.lazily(() => this.insert(key, layers))
     for (const part of ['', 'u', 'w']) mkdirSync(join(this.root, 's', String(dir), part), { mode: 0o755 })
   }
 
-  /** Number and row in one transaction, which is one wait for the disk. A row whose directories are not there is a container half made. */
+  /** Number and row in one transaction. The owner's own row is made durable after it, and a container half made is taken away. */
   private insert(key: string, layers: readonly Layer[]): number {
     const dir = this.metadata.next('dir')
     this.metadata.db
@@ -105,7 +105,7 @@ export class SnapshotStore {
     if (!found) return
     const path = join(this.root, 's', String(found.dir))
     if (existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
+    this.metadata.lazily(() => this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key))
     await rm(`${path}.gone`, { recursive: true, force: true, maxRetries: 3 })
   }
 
