@@ -113,7 +113,8 @@ export class SnapshotStore {
     const found = this.find(key)
     const path = join(this.root, 's', String(found?.dir))
     if (found && existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.transaction(() => {
+    // Who removes it has said so durably before: when this is lost, recovery removes it again.
+    this.metadata.lazily(() => {
       this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
       also()
     })
