@@ -52,6 +52,9 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
   await modules.recover()
+  modules
+    .collect()
+    .catch((error: unknown) => options.logger.warn({ error }, 'collecting what no image needs failed'))
   const engine = new ContainerEngine({
     root: options.root,
     runRoot: options.runRoot,
