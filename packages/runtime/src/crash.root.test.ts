@@ -21,8 +21,8 @@ import { mountsBelow, processesOf } from './testing/leftovers.js'
 
 const CREATE = [
   'container.create.after_row',
-  'container.create.after_snapshot',
-  'container.create.after_address',
+  'container.create.after_mounts',
+  'container.create.after_commit',
 ]
 const START = [
   'container.start.after_mount',
@@ -38,6 +38,9 @@ const REMOVE = [
   'container.remove.after_files',
 ]
 const EXIT = ['container.exit.after_row']
+const PAUSE = ['container.pause.after_freeze']
+const UPDATE = ['container.update.after_limits']
+const RESTART = ['container.restart.before_start', 'container.recover.after_row']
 const PULL = [
   'content.before_rename',
   'pull.after_blob',
@@ -125,7 +128,9 @@ test('every failpoint of the runtime is met by a test here', () => {
     .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
     .flatMap((path) => [...readFileSync(join(src, path), 'utf8').matchAll(/\bfailpoint\('([^']+)'\)/g)])
     .map((match) => match[1])
-  expect([...new Set(names)].sort()).toEqual([...CREATE, ...START, ...REMOVE, ...EXIT, ...PULL].sort())
+  expect([...new Set(names)].sort()).toEqual(
+    [...CREATE, ...START, ...REMOVE, ...EXIT, ...PAUSE, ...UPDATE, ...RESTART, ...PULL].sort(),
+  )
 })
 
 describe('done or undone, never half', () => {
@@ -133,7 +138,12 @@ describe('done or undone, never half', () => {
     await prepared(async () => {})
     await crash(how, failpoint, ['containers', 'create', SLEEPER])
     const opened = await open()
-    expect(await opened.containers.list()).toEqual([])
+    const [found, ...others] = await opened.containers.list()
+    expect(others).toEqual([])
+    if (how === 'kill' && failpoint === 'container.create.after_commit') {
+      expect(found).toMatchObject({ state: 'created', spec: SLEEPER })
+      if (found) await opened.containers.remove(found.id)
+    } else expect(found).toBeUndefined()
     expectNoContainers()
     await expectWorks(opened)
   })

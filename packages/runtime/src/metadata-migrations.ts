@@ -19,4 +19,8 @@ export const METADATA_MIGRATIONS: readonly string[] = [
    CREATE TABLE lease_item (lease_id TEXT NOT NULL REFERENCES lease(id) ON DELETE CASCADE, key TEXT NOT NULL, PRIMARY KEY (lease_id, key)) STRICT;
    CREATE TABLE blob_source (digest TEXT NOT NULL, host TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (digest, host)) STRICT;
    CREATE TABLE unsynced (key TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE container_quarantine (
+     id TEXT PRIMARY KEY, name TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), uuid TEXT NOT NULL) STRICT;`,
 ]

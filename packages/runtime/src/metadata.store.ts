@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -29,6 +30,12 @@ export function openMetadata(root: string): Metadata {
     return Number(row?.value)
   }
   return { db, transaction, next, close: () => db.close() }
+}
+
+/** A UUID that stays with this data root for ever. */
+export function identityOf({ db }: Metadata): string {
+  db.prepare('INSERT INTO identity (id, uuid) VALUES (1, ?) ON CONFLICT (id) DO NOTHING').run(randomUUID())
+  return String(db.prepare('SELECT uuid FROM identity WHERE id = 1').get()?.uuid)
 }
 
 function migrate(db: DatabaseSync): void {

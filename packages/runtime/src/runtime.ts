@@ -1,16 +1,20 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { fault } from '@berth/core'
+import { fault, systemClock } from '@berth/core'
 import type { Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
-import { ContainerStore } from './containers/containers.store.js'
+import { ContainerStore, type Quarantined } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
+import { runtimeProbe } from './containers/health-probe.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
+import { recoverContainers } from './containers/recover.exec.js'
+import { actOnUnhealthy } from './containers/stop.exec.js'
+import { diskUsage } from './disk-usage.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
 import { openImages } from './images/open-images.exec.js'
-import { openMetadata } from './metadata.store.js'
+import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
 import { unbuilt } from './unbuilt.js'
 
@@ -36,8 +40,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
 async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
   const metadata = openMetadata(options.root)
-  const log = new EventLog(() => BigInt(Date.now()) * 1_000_000n)
+  const log = new EventLog(systemClock)
   const emit = (event: NewEvent) => log.emit(event)
+  const id = identityOf(metadata)
   const store = new ContainerStore(metadata)
   const modules = openImages({
     root: options.root,
@@ -52,7 +57,8 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
   await modules.recover()
-  const engine = new ContainerEngine({
+  const network = new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network })
+  const engine: ContainerEngine = new ContainerEngine({
     root: options.root,
     runRoot: options.runRoot,
     cgroupParent: options.cgroupParent,
@@ -62,16 +68,27 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     store,
     images: modules.images,
     snapshots: modules.snapshots,
-    network: new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network }),
+    network,
+    clock: systemClock,
+    probe: runtimeProbe({
+      root: options.root,
+      runRoot: options.runRoot,
+      ociRuntimePath: facts.ociRuntimePath,
+    }),
+    react: (id, action) => actOnUnhealthy(engine, id, action),
     layersOf: modules.layersOf,
     emit,
     ...(options.compat ? { compat: options.compat } : {}),
     ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
   })
-  if (store.list().length > 0) await engine.recover()
-  else engine.watch()
-  const stopSignalOf = async (imageId: string) => (await modules.images.find(imageId))?.config.stopSignal
-  const containers = openContainers(engine, store, stopSignalOf)
+  for (const bad of store.quarantined)
+    options.logger.error(
+      { container: bad.id, name: bad.name, reason: bad.reason },
+      'a container record was put aside',
+    )
+  await recoverContainers(engine)
+  await engine.open()
+  const containers = openContainers(engine, store)
   return {
     images: modules.images,
     containers,
@@ -83,13 +100,18 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       remove: unbuilt('volumes.remove'),
       prune: unbuilt('volumes.prune'),
     },
-    diskUsage: unbuilt('diskUsage'),
+    diskUsage: (signal) => diskUsage({ store, images: modules.images, snapshots: modules.snapshots, signal }),
     events: (options) => log.read(options instanceof AbortSignal ? { signal: options } : options),
     info: () => ({
       ...facts.info,
+      warnings: [...facts.info.warnings, ...store.quarantined.map(quarantineWarning)],
       root: options.root,
-      id: '',
-      network: { bridge: DEFAULT_NETWORK.bridge, subnet: DEFAULT_NETWORK.subnet, gateway: '' },
+      id,
+      network: {
+        bridge: options.network?.bridge ?? DEFAULT_NETWORK.bridge,
+        subnet: network.subnet.text,
+        gateway: network.subnet.gateway,
+      },
     }),
     close: async () => {
       await engine.close()
@@ -112,6 +134,9 @@ function takeLock(root: string): number {
 
 const CRUN_MIN = [1, 15]
 const CRUN_FIXED = [1, 30]
+
+const quarantineWarning = ({ id, name, reason }: Quarantined): string =>
+  `container ${name} (${id.slice(0, 12)}) was put aside, its record cannot be read: ${reason}`
 
 type HostFacts = Omit<RuntimeInfo, 'root' | 'id' | 'network'>
 

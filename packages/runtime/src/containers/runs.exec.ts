@@ -6,7 +6,7 @@ import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { writeBundle } from './bundle.exec.js'
+import { type BundleSetting, writeBundle } from './bundle.exec.js'
 import { CompiledFilters } from './compiled-filters.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
@@ -49,13 +49,18 @@ export class ContainerRuns {
   }
 
   /** Gives the pid of the container's init, which runs when this resolves. @throws container.create_failed, container.start_failed */
-  async bringUp(row: ContainerRow, image: ImageRecord, paths: ContainerPaths): Promise<number> {
+  async bringUp(
+    row: ContainerRow,
+    image: ImageRecord,
+    paths: ContainerPaths,
+    joined: NonNullable<BundleSetting['joined']>,
+  ): Promise<number> {
     if (existsSync(paths.bundle)) await this.tearDown(row, paths)
     mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 })
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway })
+    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway, joined })
     if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
     void warmCgroupMoves()
@@ -118,10 +123,12 @@ export class ContainerRuns {
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
   }
 
-  /** Removes bundles that belong to none of these containers. */
-  removeStrays(known: ReadonlySet<string>): void {
+  /** Removes bundles, and what runs in them, that belong to none of these containers. */
+  async removeStrays(known: ReadonlySet<string>): Promise<void> {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
+      killWorkersOn(`${this.bundleDir}/${name}`)
+      await removeCgroupTree(`${this.deps.cgroupParent}/${name}`)
       this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
       removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fault } from '@berth/core'
 import { mountIdMapped, withFileId } from '../host/idmap.js'
@@ -21,12 +22,25 @@ export class SnapshotStore {
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
-    const dir = this.metadata.next('dir')
+    this.metadata.transaction(() => {
+      const dir = this.metadata.next('dir')
+      this.makeDirs(dir)
+      this.metadata.db
+        .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
+        .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
+    })
+  }
+
+  /** Again before each mount: a power cut may have taken empty directories whose row it left. */
+  private makeDirs(dir: number): void {
     for (const part of ['u', 'w'])
       mkdirSync(join(this.root, 's', String(dir), part), { recursive: true, mode: 0o755 })
-    this.metadata.db
-      .prepare('INSERT INTO snapshot (key, dir, layers) VALUES (?, ?, ?)')
-      .run(key, dir, JSON.stringify(layers.map((layer) => layer.dir)))
+  }
+
+  /** Where what the container wrote lies on disk. */
+  upperDir(key: string): string | undefined {
+    const found = this.find(key)
+    return found && join(this.root, 's', String(found.dir), 'u')
   }
 
   /** @throws snapshot.not_found */
@@ -35,6 +49,7 @@ export class SnapshotStore {
     if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
     mkdirSync(target, { recursive: true, mode: 0o711 })
     const { dir, layers } = found
+    this.makeDirs(dir)
     mkdirSync(join(this.root, 'empty'), { recursive: true, mode: 0o755 })
     const lower =
       layers.length === 0
@@ -90,14 +105,19 @@ export class SnapshotStore {
     if (existsSync(target)) await umountAside(target, MNT_DETACH).catch(() => {})
   }
 
-  /** Idempotent. The directory is renamed aside first, so that half of it is never found under its name. */
-  remove(key: string): void {
+  /**
+   * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; `also` is written in the same commit,
+   * and what is left of the directory after a crash goes at `recover`.
+   */
+  async remove(key: string, also: () => void = () => {}): Promise<void> {
     const found = this.find(key)
-    if (!found) return
-    const path = join(this.root, 's', String(found.dir))
-    if (existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
-    rmSync(`${path}.gone`, { recursive: true, force: true })
+    const path = join(this.root, 's', String(found?.dir))
+    if (found && existsSync(path)) renameSync(path, `${path}.gone`)
+    this.metadata.transaction(() => {
+      this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
+      also()
+    })
+    if (found) await rm(`${path}.gone`, { recursive: true, force: true })
   }
 
   list(): readonly { readonly key: string; readonly layers: readonly number[] }[] {
