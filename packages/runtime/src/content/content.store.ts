@@ -16,8 +16,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Digest, digestHex, digestOf, Fault, failpoint, fault, isDigest } from '@berth/core'
-import { diskFull } from '../host/disk.js'
 import { blobKey } from '../gc/mark.js'
+import { diskFull } from '../host/disk.js'
 import type { Durability } from './durability.store.js'
 
 export interface Expected {
@@ -254,7 +254,11 @@ class BlobWriter {
       const file = await open(path, 'a+', 0o600)
       const hash = createHash('sha256')
       let size = 0
-      for await (const chunk of file.createReadStream({ autoClose: false, start: 0, highWaterMark: BATCH_BYTES })) {
+      for await (const chunk of file.createReadStream({
+        autoClose: false,
+        start: 0,
+        highWaterMark: BATCH_BYTES,
+      })) {
         hash.update(chunk as Buffer)
         size += (chunk as Buffer).length
       }

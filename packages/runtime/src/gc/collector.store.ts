@@ -112,4 +112,3 @@ export class Collector {
     return work
   }
 }
-

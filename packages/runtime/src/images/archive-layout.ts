@@ -40,7 +40,8 @@ export function archivePath(text: unknown): string {
 export function parseDockerItems(bytes: Uint8Array): readonly DockerItem[] {
   const wrapped = Buffer.concat([Buffer.from('{"items":'), bytes, Buffer.from('}')])
   const { items } = parseJson(wrapped, (why) => invalidArchive(`manifest.json: ${why}`))
-  if (!Array.isArray(items) || items.length > IMAGES_MAX) throw invalidArchive(`manifest.json is not a list of at most ${IMAGES_MAX}`)
+  if (!Array.isArray(items) || items.length > IMAGES_MAX)
+    throw invalidArchive(`manifest.json is not a list of at most ${IMAGES_MAX}`)
   return items.map((item: unknown) => {
     if (!isObject(item)) throw invalidArchive('manifest.json: an image is not an object')
     const layers = listOf(item.Layers, 'Layers', LAYERS_MAX)
@@ -55,7 +56,8 @@ export function parseDockerItems(bytes: Uint8Array): readonly DockerItem[] {
 
 function listOf(value: unknown, name: string, max: number): readonly unknown[] {
   const found = value ?? []
-  if (!Array.isArray(found) || found.length > max) throw invalidArchive(`${name} is not a list of at most ${max}`)
+  if (!Array.isArray(found) || found.length > max)
+    throw invalidArchive(`${name} is not a list of at most ${max}`)
   return found
 }
 
@@ -98,7 +100,9 @@ export function familiarName(canonicalName: string): string {
   const prefix = `${DEFAULT_HOST}/`
   if (!canonicalName.startsWith(prefix)) return canonicalName
   const rest = canonicalName.slice(prefix.length)
-  return rest.startsWith('library/') && !rest.slice('library/'.length).includes('/') ? rest.slice('library/'.length) : rest
+  return rest.startsWith('library/') && !rest.slice('library/'.length).includes('/')
+    ? rest.slice('library/'.length)
+    : rest
 }
 
 export interface SavedImage {
@@ -125,7 +129,11 @@ export function layoutDocuments(images: readonly SavedImage[]): Readonly<Record<
   }))
   return {
     'oci-layout': JSON.stringify({ imageLayoutVersion: '1.0.0' }),
-    'index.json': JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }),
+    'index.json': JSON.stringify({
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests,
+    }),
     'manifest.json': JSON.stringify(items),
     repositories: JSON.stringify(repositories(images)),
   }

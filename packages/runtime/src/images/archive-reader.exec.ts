@@ -44,7 +44,9 @@ export class ArchiveReader {
       ...(this.signal ? { signal: this.signal } : {}),
     })
     feeding.catch(() => {})
-    for await (const entry of archive as unknown as AsyncIterable<AsyncIterable<Buffer> & { header: Header }>) {
+    for await (const entry of archive as unknown as AsyncIterable<
+      AsyncIterable<Buffer> & { header: Header }
+    >) {
       await this.place(entry.header, entry)
     }
     await feeding
@@ -55,6 +57,7 @@ export class ArchiveReader {
     if (this.entries > ENTRIES_MAX) throw invalidArchive(`it has more than ${ENTRIES_MAX} entries`)
     if (header.type === 'directory' || IGNORED.test(header.name)) return void content.resume?.()
     const path = archivePath(header.name)
+    if (this.files.has(path) || this.links.has(path)) throw invalidArchive(`${path} is there twice`)
     if (header.type === 'symlink' || header.type === 'link') {
       const base = header.type === 'link' ? '' : `${path}/../`
       this.links.set(path, archivePath(`${base}${header.linkname ?? ''}`))
@@ -82,7 +85,6 @@ export class ArchiveReader {
   }
 
   private keep(path: string, file: ArchiveFile): void {
-    if (this.files.has(path) || this.links.has(path)) throw invalidArchive(`${path} is there twice`)
     this.files.set(path, file)
     this.byDigest.set(file.digest, file)
     this.onFile(file)
@@ -146,10 +148,12 @@ const HEAD_BYTES = 512
 
 async function* watched(source: AsyncIterable<Buffer>, head: { bytes: Buffer }): AsyncGenerator<Buffer> {
   for await (const chunk of source) {
-    if (head.bytes.length < HEAD_BYTES) head.bytes = Buffer.concat([head.bytes, chunk.subarray(0, HEAD_BYTES)])
+    if (head.bytes.length < HEAD_BYTES)
+      head.bytes = Buffer.concat([head.bytes, chunk.subarray(0, HEAD_BYTES)])
     yield chunk
   }
 }
 
 /** An empty layer is two blocks of zeros. */
-const isZeros = (head: Buffer): boolean => head.length >= HEAD_BYTES && head.subarray(0, HEAD_BYTES).every((byte) => byte === 0)
+const isZeros = (head: Buffer): boolean =>
+  head.length >= HEAD_BYTES && head.subarray(0, HEAD_BYTES).every((byte) => byte === 0)

@@ -3,9 +3,11 @@ import { fault } from '@berth/core'
 import type { HealthCheck, ImageConfig } from '../api.js'
 import { expand, jsonForm, type Line, splitLines, words } from '../build/parser/lines.js'
 
-const ALLOWED = 'CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR'
+const ALLOWED =
+  'CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR'
 const RESERVED_LABEL = /^berth\./i
-const invalid = (why: string) => fault.invalidArgument('image.change_invalid', `the change is not valid: ${why}`)
+const invalid = (why: string) =>
+  fault.invalidArgument('image.change_invalid', `the change is not valid: ${why}`)
 
 interface Draft {
   readonly config: ImageConfig
@@ -30,7 +32,8 @@ function linesOf(change: string): readonly Line[] {
 
 function applyChange(draft: Draft, { keyword, rest }: Line): Draft {
   const { config } = draft
-  if (rest === '' && keyword !== 'CMD' && keyword !== 'ENTRYPOINT') throw invalid(`${keyword} needs an argument`)
+  if (rest === '' && keyword !== 'CMD' && keyword !== 'ENTRYPOINT')
+    throw invalid(`${keyword} needs an argument`)
   const variables = new Map(config.env.map((entry) => cut(entry)))
   const change = (more: Partial<ImageConfig>): Draft => ({ ...draft, config: { ...config, ...more } })
   switch (keyword) {
@@ -84,15 +87,21 @@ function pairs(
   const [first = ''] = rest.split(/\s/)
   const legacy = /^(\S+)\s+(.+)$/s.exec(rest)
   if (legacy && !first.includes('=') && !/["']/.test(first))
-    return [[legacy[1] ?? '', words(`"${(legacy[2] ?? '').replace(/(["\\])/g, '\\$1')}"`, variables).join(' ')]]
+    return [
+      [legacy[1] ?? '', words(`"${(legacy[2] ?? '').replace(/(["\\])/g, '\\$1')}"`, variables).join(' ')],
+    ]
   return words(rest, variables).map((word) => {
-    if (word.indexOf('=') < 1) throw invalid(`${keyword} takes KEY=value pairs, not ${JSON.stringify(word.slice(0, 100))}`)
+    if (word.indexOf('=') < 1)
+      throw invalid(`${keyword} takes KEY=value pairs, not ${JSON.stringify(word.slice(0, 100))}`)
     return cut(word)
   })
 }
 
 /** A name that is there keeps its place. */
-function mergeEnv(env: readonly string[], changes: readonly (readonly [string, string])[]): readonly string[] {
+function mergeEnv(
+  env: readonly string[],
+  changes: readonly (readonly [string, string])[],
+): readonly string[] {
   const merged = new Map(env.map(cut))
   for (const [name, value] of changes) merged.set(name, value)
   return [...merged].map(([name, value]) => `${name}=${value}`)
@@ -121,12 +130,24 @@ function trigger(rest: string): string {
 }
 
 const DURATION = /(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g
-const UNIT_MS: Readonly<Record<string, number>> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+}
 
 /** Go's durations: `1m30s`. */
 function durationMs(flag: string, text: string): number {
-  if (text === '' || text.replace(DURATION, '') !== '') throw invalid(`--${flag}=${text} is not a duration such as 30s`)
-  const total = [...text.matchAll(DURATION)].reduce((sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0), 0)
+  if (text === '' || text.replace(DURATION, '') !== '')
+    throw invalid(`--${flag}=${text} is not a duration such as 30s`)
+  const total = [...text.matchAll(DURATION)].reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0),
+    0,
+  )
   if (total < 1) throw invalid(`--${flag}=${text} is shorter than 1ms`)
   return Math.round(total)
 }
@@ -151,8 +172,12 @@ function healthOf(text: string, config: ImageConfig): HealthCheck | 'none' {
   }
   const [, kind = '', command = ''] = /^(\S+)\s*(.*)$/s.exec(rest) ?? []
   if (kind.toUpperCase() === 'NONE') return 'none'
-  if (kind.toUpperCase() !== 'CMD' || command === '') throw invalid('HEALTHCHECK needs NONE or CMD and a command')
+  if (kind.toUpperCase() !== 'CMD' || command === '')
+    throw invalid('HEALTHCHECK needs NONE or CMD and a command')
   const exec = jsonForm(command)
   if (exec) return { test: { exec }, ...flags }
-  return { test: config.shell.length > 0 ? { exec: [...config.shell, command] } : { shell: command }, ...flags }
+  return {
+    test: config.shell.length > 0 ? { exec: [...config.shell, command] } : { shell: command },
+    ...flags,
+  }
 }

@@ -7,7 +7,10 @@ import { describeImage, formatManifest } from './describe-image.js'
 import type { ImageStore } from './images.store.js'
 import { type Descriptor, MEDIA_TYPES, parseManifest } from './manifest.js'
 
-const PLAIN: ReadonlySet<string> = new Set([MEDIA_TYPES.ociLayer, 'application/vnd.docker.image.rootfs.diff.tar'])
+const PLAIN: ReadonlySet<string> = new Set([
+  MEDIA_TYPES.ociLayer,
+  'application/vnd.docker.image.rootfs.diff.tar',
+])
 /** Level 1 is four times as fast as the default for a twelfth more bytes. */
 const LEVEL = 1
 
@@ -25,17 +28,26 @@ export async function compressLayers(
   const manifest = parseManifest(content.read(image.manifestDigest), undefined)
   if (manifest.kind !== 'image' || !manifest.layers.some(isPlain)) return image
   const layers: Descriptor[] = []
-  for (const layer of manifest.layers) layers.push(isPlain(layer) ? await compressed(content, layer, signal) : layer)
+  for (const layer of manifest.layers)
+    layers.push(isPlain(layer) ? await compressed(content, layer, signal) : layer)
   const bytes = formatManifest(manifest.config, layers)
   const digest = await content.put(bytes)
-  const described = describeImage(digest, { ...manifest, layers }, parseConfig(content.read(manifest.config.digest)))
+  const described = describeImage(
+    digest,
+    { ...manifest, layers },
+    parseConfig(content.read(manifest.config.digest)),
+  )
   store.put(described.image, described.blobs)
   return store.get(image.id)
 }
 
 const isPlain = ({ mediaType }: Descriptor): boolean => PLAIN.has(mediaType)
 
-async function compressed(content: ContentStore, layer: Descriptor, signal?: AbortSignal): Promise<Descriptor> {
+async function compressed(
+  content: ContentStore,
+  layer: Descriptor,
+  signal?: AbortSignal,
+): Promise<Descriptor> {
   const gzip = createGzip({ level: LEVEL, chunkSize: 1 << 18 })
   // What breaks the pipeline breaks `stage`, which reads its end.
   pipeline(content.stream(layer.digest), gzip, { ...(signal ? { signal } : {}) }).catch(() => {})

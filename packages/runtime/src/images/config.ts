@@ -176,7 +176,9 @@ export function formatImageConfig(config: ImageConfig): Json {
 }
 
 const isEmpty = (value: unknown): boolean =>
-  value === undefined || value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+  value === undefined ||
+  value === '' ||
+  (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
 
 function formatHealth(health: ImageConfig['health']): Json | undefined {
   if (health === undefined) return undefined

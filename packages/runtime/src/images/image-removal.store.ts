@@ -4,7 +4,14 @@ import { blobKey, layerKey } from '../gc/mark.js'
 import { chainIds } from '../layers/layers.store.js'
 import type { LeaseStore } from '../leases/leases.store.js'
 import type { ImageStore } from './images.store.js'
-import { deletedOf, type ImageUser, isPrunable, namedBy, type PruneFilter, planRemoval } from './plan-removal.js'
+import {
+  deletedOf,
+  type ImageUser,
+  isPrunable,
+  namedBy,
+  type PruneFilter,
+  planRemoval,
+} from './plan-removal.js'
 
 export interface RemovalDeps {
   readonly store: ImageStore
@@ -28,7 +35,13 @@ export async function removeImage(
   if (!removed.some((one) => 'deleted' in one)) return removed
   const { layers } = await deps.collector.collect()
   const own = new Set(chainIds(image.diffIds))
-  return [...removed, ...layers.filter((chainId) => own.has(chainId)).reverse().map(deletedOf)]
+  return [
+    ...removed,
+    ...layers
+      .filter((chainId) => own.has(chainId))
+      .reverse()
+      .map(deletedOf),
+  ]
 }
 
 function apply(deps: RemovalDeps, image: ImageRecord, plan: ReturnType<typeof planRemoval>): RemovedImage[] {

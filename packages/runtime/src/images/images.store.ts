@@ -107,7 +107,9 @@ export class ImageStore {
 
   private byPrefix(hex: string): ImageRecord | undefined {
     const rows = this.metadata.db
-      .prepare("SELECT id FROM image WHERE id >= 'sha256:' || ? AND id < 'sha256:' || ? || 'g' AND is_hidden = 0 LIMIT 2")
+      .prepare(
+        "SELECT id FROM image WHERE id >= 'sha256:' || ? AND id < 'sha256:' || ? || 'g' AND is_hidden = 0 LIMIT 2",
+      )
       .all(hex, hex)
     if (rows.length > 1)
       throw fault.invalidArgument('image.ambiguous', `${hex} is the beginning of more than one image id`, {

@@ -1,7 +1,7 @@
 import { type Digest, Fault, fault } from '@berth/core'
 import type { ImageRecord, TransferProgress } from '../api.js'
-import { diskFull } from '../host/disk.js'
 import type { ContentStore } from '../content/content.store.js'
+import { diskFull } from '../host/disk.js'
 import { chainIds, type Layer, type LayerStore } from '../layers/layers.store.js'
 import type { LeaseStore } from '../leases/leases.store.js'
 import {
@@ -15,7 +15,13 @@ import { type ArchiveFile, ArchiveReader } from './archive-reader.exec.js'
 import { type ConfigFile, parseConfig } from './config.js'
 import { describeImage, formatManifest } from './describe-image.js'
 import type { ImageStore } from './images.store.js'
-import { type Descriptor, type ImageManifest, MEDIA_TYPES, parseManifest, selectPlatform } from './manifest.js'
+import {
+  type Descriptor,
+  type ImageManifest,
+  MEDIA_TYPES,
+  parseManifest,
+  selectPlatform,
+} from './manifest.js'
 import { hostPlatform } from './platform.js'
 
 export interface LoadDeps {
@@ -42,7 +48,11 @@ interface Candidate {
 }
 
 const INDEX_DEPTH_MAX = 4
-const MEDIA_TYPE = { gzip: MEDIA_TYPES.ociLayerGzip, zstd: MEDIA_TYPES.ociLayerZstd, none: MEDIA_TYPES.ociLayer }
+const MEDIA_TYPE = {
+  gzip: MEDIA_TYPES.ociLayerGzip,
+  zstd: MEDIA_TYPES.ociLayerZstd,
+  none: MEDIA_TYPES.ociLayer,
+}
 
 /** @throws archive.invalid, image.layer_invalid, image.diff_id_mismatch, host.disk_full; nothing of a bad archive stays */
 export function loadImages(
@@ -75,7 +85,10 @@ export function loadImages(
 function loadFault(error: unknown, signal: AbortSignal | undefined): Fault {
   if (signal?.aborted) return fault.cancelled('cancelled', 'the load was cancelled', { cause: error })
   if (Fault.is(error)) return error
-  return diskFull(error, 'the image archive') ?? invalidArchive(error instanceof Error ? error.message : String(error))
+  return (
+    diskFull(error, 'the image archive') ??
+    invalidArchive(error instanceof Error ? error.message : String(error))
+  )
 }
 
 /** docker's `manifest.json` names more than the layout's `index.json` may, so it leads where both are. */
@@ -108,7 +121,10 @@ async function ociManifests(archive: ArchiveReader): Promise<readonly FoundManif
 }
 
 /** Follows indexes to the image of this host's platform; an index may name images that were left out of the archive. */
-async function resolve(archive: ArchiveReader, top: Digest): Promise<Omit<FoundManifest, 'tags'> | undefined> {
+async function resolve(
+  archive: ArchiveReader,
+  top: Digest,
+): Promise<Omit<FoundManifest, 'tags'> | undefined> {
   let digest = top
   for (let depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
     const file = archive.find(digest)
@@ -121,11 +137,16 @@ async function resolve(archive: ArchiveReader, top: Digest): Promise<Omit<FoundM
   throw invalidArchive(`an index is nested more than ${INDEX_DEPTH_MAX} deep`)
 }
 
-async function fromOci(archive: ArchiveReader, { bytes, file, manifest, tags }: FoundManifest): Promise<Candidate> {
+async function fromOci(
+  archive: ArchiveReader,
+  { bytes, file, manifest, tags }: FoundManifest,
+): Promise<Candidate> {
   const find = (blob: Descriptor): ArchiveFile => {
     const found = archive.find(blob.digest)
-    if (!found || !archive.has(blobPath(blob.digest))) throw invalidArchive(`the blob ${blob.digest} is missing`)
-    if (found.sizeBytes !== blob.sizeBytes) throw invalidArchive(`the blob ${blob.digest} has another size than its manifest says`)
+    if (!found || !archive.has(blobPath(blob.digest)))
+      throw invalidArchive(`the blob ${blob.digest} is missing`)
+    if (found.sizeBytes !== blob.sizeBytes)
+      throw invalidArchive(`the blob ${blob.digest} has another size than its manifest says`)
     return found
   }
   const [config, layers] = [find(manifest.config), manifest.layers.map(find)]
@@ -158,16 +179,29 @@ async function fromDocker(
   const manifest: ImageManifest = {
     kind: 'image',
     config: { mediaType: MEDIA_TYPES.ociConfig, digest: config.digest, sizeBytes: config.sizeBytes },
-    layers: layers.map(({ digest, sizeBytes, compression }) => ({ mediaType: MEDIA_TYPE[compression], digest, sizeBytes })),
+    layers: layers.map(({ digest, sizeBytes, compression }) => ({
+      mediaType: MEDIA_TYPE[compression],
+      digest,
+      sizeBytes,
+    })),
   }
   const manifestBytes = formatManifest(manifest.config, manifest.layers)
-  return { config: parseConfig(bytes), manifest, manifestBytes, files: [config, ...layers], layers, tags: item.tags }
+  return {
+    config: parseConfig(bytes),
+    manifest,
+    manifestBytes,
+    files: [config, ...layers],
+    layers,
+    tags: item.tags,
+  }
 }
 
 /** Every layer unpacked to what the config says. @throws archive.invalid, image.layer_invalid, image.diff_id_mismatch */
 async function assertLayers({ config, layers }: Candidate): Promise<void> {
   if (config.diffIds.length !== layers.length)
-    throw invalidArchive(`an image has ${layers.length} layers but its config has ${config.diffIds.length} diff_ids`)
+    throw invalidArchive(
+      `an image has ${layers.length} layers but its config has ${config.diffIds.length} diff_ids`,
+    )
   for (const [index, file] of layers.entries()) {
     const unpacked = await file.unpacked
     if (!unpacked) throw invalidArchive(`the layer ${file.digest} is not an archive`)
@@ -198,7 +232,13 @@ async function commit(
         ? await layers.adopt(unpacked, chainId, below)
         : await layers.ensure(chainId, diffId, file.digest, [...below]),
     )
-    onProgress?.({ digest: file.digest, kind: 'layer', state: 'done', doneBytes: file.sizeBytes, totalBytes: file.sizeBytes })
+    onProgress?.({
+      digest: file.digest,
+      kind: 'layer',
+      state: 'done',
+      doneBytes: file.sizeBytes,
+      totalBytes: file.sizeBytes,
+    })
   }
   const manifestDigest = await content.put(manifestBytes)
   const { image, blobs } = describeImage(manifestDigest, manifest, config)

@@ -82,7 +82,10 @@ async function receive(
     const unpacked = await layers.unpack(staged.path, signal)
     if (unpacked.diffId === staged.digest) return { staged, unpacked }
     await layers.discard(unpacked)
-    throw fault.invalidArgument('image.layer_invalid', 'the layer is a compressed archive where a plain one is expected')
+    throw fault.invalidArgument(
+      'image.layer_invalid',
+      'the layer is a compressed archive where a plain one is expected',
+    )
   } catch (error) {
     content.discardStaged([staged])
     throw error
@@ -107,7 +110,13 @@ async function store(
   }
   const configDigest = await content.put(configBytes)
   const top: readonly Descriptor[] = layered
-    ? [{ mediaType: MEDIA_TYPES.ociLayer, digest: layered.staged.digest, sizeBytes: layered.staged.sizeBytes }]
+    ? [
+        {
+          mediaType: MEDIA_TYPES.ociLayer,
+          digest: layered.staged.digest,
+          sizeBytes: layered.staged.sizeBytes,
+        },
+      ]
     : []
   const blob = { mediaType: MEDIA_TYPES.ociConfig, digest: configDigest, sizeBytes: configBytes.length }
   const manifest = { kind: 'image', config: blob, layers: [...base.layers, ...top] } as const

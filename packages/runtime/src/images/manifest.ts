@@ -94,10 +94,15 @@ export function selectPlatform(index: ImageIndex, wanted: Platform): Descriptor 
     .map((entry) => ({ entry, rank: platformRank(entry.platform, wanted) }))
     .filter(({ rank }) => rank > 0)
     .sort((a, b) => b.rank - a.rank)
-  const anyPlatform = index.manifests.find(({ platform }) => platform.os === '' && platform.architecture === '')
+  const anyPlatform = index.manifests.find(
+    ({ platform }) => platform.os === '' && platform.architecture === '',
+  )
   const found = ranked[0]?.entry ?? anyPlatform
   if (found) return found
-  throw platformMissing(wanted, index.manifests.map(({ platform }) => platform))
+  throw platformMissing(
+    wanted,
+    index.manifests.map(({ platform }) => platform),
+  )
 }
 
 export function platformMissing(wanted: Platform, there: readonly Platform[]) {

@@ -113,7 +113,19 @@ function compose(deps: ImagesDeps): Parts {
   const onPulled = (name: string, image: ImageRecord) => announce('pull', image, name)
   const transfers = new ImageTransfers({ content, layers, store, leases, access, onPulled })
   const { usersOf } = deps
-  return { content, layers, durability, snapshots, store, leases, collector, access, announce, transfers, usersOf }
+  return {
+    content,
+    layers,
+    durability,
+    snapshots,
+    store,
+    leases,
+    collector,
+    access,
+    announce,
+    transfers,
+    usersOf,
+  }
 }
 
 function imagesOf(parts: Parts): Images {

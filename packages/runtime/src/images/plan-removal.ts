@@ -26,7 +26,7 @@ interface Wish {
 export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
   const names = [...image.references, ...image.repositoryDigests]
   const running = users.find(({ isRunning }) => isRunning)
-  if (by !== 'id') return planUntag({ image, names, name: by.name, users, force })
+  if (by !== 'id') return planUntag({ names, name: by.name, users, force })
   if (!force && !isSingleRepository(names))
     throw fault.failedPrecondition(
       'image.has_references',
@@ -39,13 +39,11 @@ export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
 }
 
 function planUntag({
-  image,
   names,
   name,
   users,
   force,
 }: {
-  image: ImageRecord
   names: readonly string[]
   name: string
   users: readonly ImageUser[]
@@ -56,7 +54,8 @@ function planUntag({
   const left = names.filter((other) => other !== name)
   // Digest names stand for tags of their repository; they go with the last of those.
   const hasTag = left.some((other) => !isDigestName(other) && repositoryOf(other) === repositoryOf(name))
-  const orphans = isDigestName(name) || hasTag ? [] : left.filter((other) => repositoryOf(other) === repositoryOf(name))
+  const orphans =
+    isDigestName(name) || hasTag ? [] : left.filter((other) => repositoryOf(other) === repositoryOf(name))
   const untag = [name, ...orphans]
   const isLast = untag.length === names.length
   const isKept = users.some(({ isRunning }) => isRunning) || (users.length > 0 && !force)
@@ -107,7 +106,8 @@ export interface PruneFilter {
 /** Whether a prune takes it, given that no container uses it. A label without a value fits any. */
 export function isPrunable(image: ImageRecord, filter: PruneFilter): boolean {
   if (!filter.all && image.references.length > 0) return false
-  if (filter.createdBeforeMs !== undefined && Date.parse(image.createdAt) >= filter.createdBeforeMs) return false
+  if (filter.createdBeforeMs !== undefined && Date.parse(image.createdAt) >= filter.createdBeforeMs)
+    return false
   return Object.entries(filter.labels ?? {}).every(([key, value]) => {
     const found = Object.hasOwn(image.config.labels, key) ? image.config.labels[key] : undefined
     return found !== undefined && (value === '' || found === value)

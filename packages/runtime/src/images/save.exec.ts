@@ -54,7 +54,8 @@ function select(store: ImageStore, text: string): readonly (readonly [ImageRecor
 
 /** A name without tag and digest that is not an id. */
 function isRepository(text: string): boolean {
-  if (text.startsWith('sha256:') || text.includes('@') || text.slice(text.lastIndexOf('/')).includes(':')) return false
+  if (text.startsWith('sha256:') || text.includes('@') || text.slice(text.lastIndexOf('/')).includes(':'))
+    return false
   try {
     return parseReference(text).tag === 'latest'
   } catch {
@@ -65,13 +66,18 @@ function isRepository(text: string): boolean {
 function describe(content: ContentStore, image: ImageRecord, tags: readonly string[]): SavedImage {
   const bytes = content.read(image.manifestDigest)
   const manifest = parseManifest(bytes, undefined)
-  if (manifest.kind !== 'image') throw fault.internal('image.manifest_invalid', `the manifest of ${image.id} is an index`)
+  if (manifest.kind !== 'image')
+    throw fault.internal('image.manifest_invalid', `the manifest of ${image.id} is an index`)
   for (const { digest } of manifest.layers)
     if (!content.has(digest))
       throw fault.dataLoss('content.missing', `blob ${digest} is not on this host: pull the image again`)
   const { mediaType } = JSON.parse(bytes.toString()) as { mediaType?: string }
   return {
-    manifest: { digest: image.manifestDigest, sizeBytes: bytes.length, mediaType: mediaType ?? MEDIA_TYPES.ociManifest },
+    manifest: {
+      digest: image.manifestDigest,
+      sizeBytes: bytes.length,
+      mediaType: mediaType ?? MEDIA_TYPES.ociManifest,
+    },
     config: image.id,
     layers: manifest.layers.map(({ digest }) => digest),
     tags: [...tags].sort(),
@@ -114,7 +120,8 @@ async function write(
 ): Promise<void> {
   const header = { mode: 0o644, mtime: new Date(0) }
   for (const [name, text] of Object.entries(documents)) archive.entry({ ...header, name }, text)
-  for (const name of ['blobs/', 'blobs/sha256/']) archive.entry({ ...header, name, type: 'directory', mode: 0o755 })
+  for (const name of ['blobs/', 'blobs/sha256/'])
+    archive.entry({ ...header, name, type: 'directory', mode: 0o755 })
   for (const digest of blobs) {
     const entry = archive.entry({ ...header, name: blobPath(digest), size: content.size(digest) })
     await pipeline(content.stream(digest), entry, { ...(signal ? { signal } : {}) })

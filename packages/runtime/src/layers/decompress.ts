@@ -86,6 +86,11 @@ async function feed(
 
 const drained = (transform: NodeJS.WritableStream): Promise<void> =>
   new Promise((resolve) => {
-    transform.once('drain', resolve)
-    transform.once('close', resolve)
+    const done = () => {
+      transform.off('drain', done)
+      transform.off('close', done)
+      resolve()
+    }
+    transform.on('drain', done)
+    transform.on('close', done)
   })

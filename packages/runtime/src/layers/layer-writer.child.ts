@@ -146,7 +146,12 @@ export class LayerWriter implements TarSink {
   private node(path: string, header: TarHeader): void {
     this.clear(path)
     const kind = header.type === 'fifo' ? S_IFIFO : header.type === 'block' ? S_IFBLK : S_IFCHR
-    mknod(path, kind | 0o600, header.type === 'fifo' ? 0 : header.major, header.type === 'fifo' ? 0 : header.minor)
+    mknod(
+      path,
+      kind | 0o600,
+      header.type === 'fifo' ? 0 : header.major,
+      header.type === 'fifo' ? 0 : header.minor,
+    )
     fs.lchownSync(path, header.uid, header.gid)
     fs.chmodSync(path, header.mode)
     setXattrs(path, header)
@@ -159,7 +164,8 @@ function setXattrs(path: string, header: TarHeader): void {
     try {
       lsetxattr(path, key, Buffer.from(value, 'latin1'))
     } catch (error) {
-      if (!Fault.is(error) || !['ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(String(error.params.errno))) throw error
+      if (!Fault.is(error) || !['ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(String(error.params.errno)))
+        throw error
     }
   }
 }

@@ -55,17 +55,19 @@ export const isZeroBlock = (block: Buffer): boolean => {
 /** One 512-byte header as it stands. @throws image.layer_invalid for a wrong checksum, number or type */
 export function decodeBlock(block: Buffer, encoding: NameEncoding = 'utf8'): RawHeader {
   if (number(block, 148, 8) !== checksum(block)) throw invalidTar('a header has a wrong checksum')
-  const prefix = block.toString('latin1', 257, 262) === 'ustar' && block[262] === 0 ? text(block, 345, 155, encoding) : ''
+  const prefix =
+    block.toString('latin1', 257, 262) === 'ustar' && block[262] === 0 ? text(block, 345, 155, encoding) : ''
   const short = text(block, 0, 100, encoding)
   const name = prefix === '' ? short : `${prefix}/${short}`
   const flag = String.fromCharCode(block[156] ?? 0)
   const type = TYPES[flag]
   if (type === undefined)
-    throw invalidTar(`entry ${JSON.stringify(name.slice(0, 200))} has the unsupported type ${JSON.stringify(flag)}`)
+    throw invalidTar(
+      `entry ${JSON.stringify(name.slice(0, 200))} has the unsupported type ${JSON.stringify(flag)}`,
+    )
   return {
     name,
-    // Archives older than ustar mark directories by a slash.
-    type: type === 'file' && name.endsWith('/') ? 'directory' : type,
+    type,
     sizeBytes: natural(number(block, 124, 12)),
     mode: number(block, 100, 8) & 0o7777,
     uid: natural(number(block, 108, 8)),
@@ -99,7 +101,10 @@ function text(block: Buffer, at: number, length: number, encoding: NameEncoding)
 function number(block: Buffer, at: number, length: number): number {
   const first = block[at] ?? 0
   if (first & 0x80) return base256(block, at, length)
-  const digits = block.toString('latin1', at, at + length).replace(/[\0 ]+$/, '').trimStart()
+  const digits = block
+    .toString('latin1', at, at + length)
+    .replace(/[\0 ]+$/, '')
+    .trimStart()
   const end = digits.search(/[\0 ]/)
   const clean = end < 0 ? digits : digits.slice(0, end)
   if (clean === '') return 0
@@ -147,11 +152,13 @@ export function withExtensions(raw: RawHeader, { pax, longName, longLink }: Exte
   const sparse = Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))
   if (sparse) throw invalidTar('sparse files are not supported')
   const name = pax.path ?? longName ?? raw.name
-  const count = (key: string, fallback: number) => (pax[key] === undefined ? fallback : natural(decimal(pax[key])))
+  const count = (key: string, fallback: number) =>
+    pax[key] === undefined ? fallback : natural(decimal(pax[key]))
   const type = raw.type as TarType
   return {
     ...raw,
     name,
+    // Archives older than ustar mark directories by a slash; only the whole name tells, not the hundred bytes of a long one.
     type: type === 'file' && name.endsWith('/') ? 'directory' : type,
     linkname: pax.linkpath ?? longLink ?? raw.linkname,
     sizeBytes: count('size', raw.sizeBytes),

@@ -2,8 +2,8 @@ import {
   addExtension,
   BLOCK_BYTES,
   decodeBlock,
-  type ExtensionType,
   type Extensions,
+  type ExtensionType,
   invalidTar,
   isExtension,
   isZeroBlock,
@@ -61,7 +61,8 @@ export class TarReader {
 
   /** @throws image.layer_invalid when the archive stops in the middle, or was none */
   finish(): void {
-    if (this.remaining > 0 || this.headLength > 0 || this.extension) throw invalidTar('it ends in the middle of an entry')
+    if (this.remaining > 0 || this.headLength > 0 || this.extension)
+      throw invalidTar('it ends in the middle of an entry')
     if (this.blocks === 0) throw invalidTar('it is empty')
   }
 
@@ -85,7 +86,8 @@ export class TarReader {
     const { type, parts } = this.extension
     this.extension = undefined
     const body = Buffer.concat(parts)
-    if (type === 'global-pax') this.global = addExtension({ ...NO_EXTENSIONS, pax: this.global }, type, body, this.names).pax
+    if (type === 'global-pax')
+      this.global = addExtension({ ...NO_EXTENSIONS, pax: this.global }, type, body, this.names).pax
     else this.extensions = addExtension(this.extensions, type, body, this.names)
   }
 

@@ -75,7 +75,9 @@ async function runStreamed(
 }
 
 const isClosedPipe = (error: unknown): boolean =>
-  ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String((error as NodeJS.ErrnoException).code))
+  ['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'].includes(
+    String((error as NodeJS.ErrnoException).code),
+  )
 
 function answerOf(child: ChildProcess, signal: AbortSignal | undefined): Promise<UnpackResult> {
   const give = () => child.kill('SIGKILL')

@@ -41,7 +41,9 @@ export class LeaseStore {
 
   private add(id: string, keys: Iterable<Key>): void {
     this.metadata.transaction(() => {
-      const insert = this.metadata.db.prepare('INSERT OR IGNORE INTO lease_item (lease_id, key) VALUES (?, ?)')
+      const insert = this.metadata.db.prepare(
+        'INSERT OR IGNORE INTO lease_item (lease_id, key) VALUES (?, ?)',
+      )
       for (const key of keys) {
         insert.run(id, key)
         this.onClaim(key)

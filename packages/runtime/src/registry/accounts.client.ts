@@ -7,7 +7,10 @@ import { RegistryClient } from './registry.client.js'
 type AccessOf = (host: string) => RegistryAccess | undefined
 
 /** @throws registry.unauthorized, registry.unreachable */
-export async function loginToRegistry(access: AccessOf, auth: RegistryAuth & { readonly host: string }): Promise<void> {
+export async function loginToRegistry(
+  access: AccessOf,
+  auth: RegistryAuth & { readonly host: string },
+): Promise<void> {
   const host = registryHost(auth.host)
   const client = new RegistryClient(host, access(host), auth)
   try {

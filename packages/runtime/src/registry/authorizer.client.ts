@@ -23,7 +23,8 @@ export class Authorizer {
     access: RegistryAccess | undefined,
   ): Authorizer {
     const isGiven = auth && (auth.username || auth.identityToken || auth.registryToken)
-    const configured = access?.username === undefined ? {} : { username: access.username, password: access.password ?? '' }
+    const configured =
+      access?.username === undefined ? {} : { username: access.username, password: access.password ?? '' }
     return new Authorizer(host, base, http, isGiven ? auth : configured)
   }
 
@@ -37,7 +38,9 @@ export class Authorizer {
     const challenge = parseChallenge(response.headers['www-authenticate'])
     if (!challenge || this.auth.registryToken) throw this.refused()
     const header =
-      challenge.scheme === 'basic' ? this.basic() : `Bearer ${await this.token(challenge.params, scope, signal)}`
+      challenge.scheme === 'basic'
+        ? this.basic()
+        : `Bearer ${await this.token(challenge.params, scope, signal)}`
     if (!header) throw this.refused()
     this.known.set(scope, header)
     return header
@@ -60,7 +63,10 @@ export class Authorizer {
     if (response.status === 200) return this.readToken(response)
     response.body.resume()
     if (response.status < 500 && response.status !== 429) throw this.refused()
-    throw fault.unavailable('registry.unreachable', `the login of registry ${this.host} answers ${response.status}`)
+    throw fault.unavailable(
+      'registry.unreachable',
+      `the login of registry ${this.host} answers ${response.status}`,
+    )
   }
 
   private ask(realm: URL, service: string | undefined, scope: string, signal: AbortSignal | undefined) {
@@ -82,9 +88,18 @@ export class Authorizer {
     refreshToken: string,
     signal: AbortSignal | undefined,
   ) {
-    const form = { grant_type: 'refresh_token', service: service ?? '', scope, client_id: 'berth', refresh_token: refreshToken }
+    const form = {
+      grant_type: 'refresh_token',
+      service: service ?? '',
+      scope,
+      client_id: 'berth',
+      refresh_token: refreshToken,
+    }
     const body = new URLSearchParams(form).toString()
-    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) }
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': String(Buffer.byteLength(body)),
+    }
     return this.http.send({ method: 'POST', url: realm, headers, body, ...(signal ? { signal } : {}) })
   }
 

@@ -76,7 +76,9 @@ function clientsFor(
   options: PullOptions,
 ): readonly RegistryClient[] {
   const { username: _, password: __, endpoint: ___, mirrors = [], ...rest } = access ?? {}
-  const ofMirrors = mirrors.map((endpoint) => new RegistryClient(new URL(endpoint).host, { ...rest, endpoint }))
+  const ofMirrors = mirrors.map(
+    (endpoint) => new RegistryClient(new URL(endpoint).host, { ...rest, endpoint }),
+  )
   return [...ofMirrors, new RegistryClient(host, access, options.auth)]
 }
 
@@ -127,7 +129,13 @@ function fetchOne({ deps, reference, options, lease, ...pull }: Pull, wanted: st
     const digest = await deps.content.put(bytes, expected)
     lease.add([blobKey(digest)])
     const parsed = parseManifest(bytes, contentType)
-    options.onProgress?.({ digest, kind: 'manifest', state: 'done', doneBytes: bytes.length, totalBytes: bytes.length })
+    options.onProgress?.({
+      digest,
+      kind: 'manifest',
+      state: 'done',
+      doneBytes: bytes.length,
+      totalBytes: bytes.length,
+    })
     return { digest, parsed }
   })
 }

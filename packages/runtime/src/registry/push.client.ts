@@ -26,7 +26,8 @@ export async function pushImage(
   try {
     const bytes = deps.content.read(manifestDigest)
     const manifest = parseManifest(bytes, undefined)
-    if (manifest.kind === 'image') await pushBlobs(deps, client, reference.repository, manifest.layers, options)
+    if (manifest.kind === 'image')
+      await pushBlobs(deps, client, reference.repository, manifest.layers, options)
     if (manifest.kind === 'image')
       await pushBlob(deps, client, reference.repository, manifest.config, 'config', options)
     const tag = reference.tag ?? manifestDigest

@@ -94,7 +94,9 @@ export class RegistryClient {
   }
 
   private brokeOff(digest: Digest, why: string, cause?: unknown): Fault {
-    return fault.unavailable('registry.unreachable', `blob ${digest} from ${this.host} broke off: ${why}`, { cause })
+    return fault.unavailable('registry.unreachable', `blob ${digest} from ${this.host} broke off: ${why}`, {
+      cause,
+    })
   }
 
   private async openBlob(
@@ -179,7 +181,10 @@ export class RegistryClient {
   private locationOf(response: HttpResponse): URL {
     const location = response.headers.location ?? ''
     if (!URL.canParse(location, this.base.href))
-      throw fault.unavailable('registry.unreachable', `registry ${this.host} began an upload without a place for it`)
+      throw fault.unavailable(
+        'registry.unreachable',
+        `registry ${this.host} began an upload without a place for it`,
+      )
     return new URL(location, this.base)
   }
 
@@ -254,7 +259,11 @@ export class RegistryClient {
   /** Whether the registry lets these credentials in. @throws registry.unauthorized, registry.unreachable */
   async ping(signal?: AbortSignal): Promise<void> {
     await this.retrying(signal, undefined, async () => {
-      const response = await this.call('', { method: 'GET', url: new URL('/v2/', this.base), ...withSignal(signal) })
+      const response = await this.call('', {
+        method: 'GET',
+        url: new URL('/v2/', this.base),
+        ...withSignal(signal),
+      })
       if (response.status !== 200) throw await this.failure(response, 'its API')
       response.body.resume()
     })
@@ -263,7 +272,11 @@ export class RegistryClient {
   /** Any other answer of this host, as bytes. @throws as `ping`; undefined for 404 */
   async getPath(path: string, signal?: AbortSignal): Promise<Buffer | undefined> {
     return this.retrying(signal, undefined, async () => {
-      const response = await this.call('', { method: 'GET', url: new URL(path, this.base), ...withSignal(signal) })
+      const response = await this.call('', {
+        method: 'GET',
+        url: new URL(path, this.base),
+        ...withSignal(signal),
+      })
       if (response.status === 200) return readBody(response)
       const failure = await this.failure(response, path)
       if (Fault.is(failure, 'image.not_found')) return undefined
