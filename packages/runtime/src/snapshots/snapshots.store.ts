@@ -128,6 +128,13 @@ export class SnapshotStore {
       .map((row) => ({ key: String(row.key), layers: JSON.parse(String(row.layers)) as number[] }))
   }
 
+  /** Of an overlay, relative to the root; layers from the top down. @throws snapshot.not_found */
+  directories(key: string): { readonly upper: string; readonly lower: readonly string[] } {
+    const found = this.find(key)
+    if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
+    return { upper: `s/${found.dir}`, lower: [...found.layers].reverse().map((layer) => `l/${layer}`) }
+  }
+
   private find(key: string): { dir: number; layers: readonly number[] } | undefined {
     const row = this.metadata.db.prepare('SELECT dir, layers FROM snapshot WHERE key = ?').get(key)
     return row ? { dir: Number(row.dir), layers: JSON.parse(String(row.layers)) as number[] } : undefined
