@@ -28,7 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     socket: join(dir, 'docker.sock'),
     cgroupParent: `/docker-cli-${randomBytes(3).toString('hex')}`,
   }
-  writeFileSync(join(dir, 'daemon.json'), JSON.stringify({ 'deprecated-key-path': join(dir, 'key.json') }))
+  writeFileSync(join(dir, 'daemon.json'), '{}')
   mkdirSync(join(dir, 'client'))
   const command = open(site)
   const engine = startConfined(site, command)
