@@ -65,7 +65,12 @@ export function openContainers(
       engine.emit('top', row)
       return table
     },
-    attach: async (id, options) => streams.attach(store.get(id), engine.paths(id), options),
+    attach: async (id, options) => {
+      const row = store.get(id)
+      const attachment = await streams.attach(row, engine.paths(id), options)
+      engine.emit('attach', row)
+      return attachment
+    },
     resize: async (id, size) => streams.resize(store.get(id), engine.paths(id), size),
     commit: unbuilt('containers.commit'),
     execs,

@@ -21,8 +21,8 @@ export function execSpec(body: z.output<typeof execBody>): ExecSpec {
 }
 
 /** `[rows, columns]`, as clients that have a terminal send it. */
-export function sizeOf(size: readonly number[] | undefined): ConsoleSize | undefined {
-  const [rows, columns] = size ?? []
+export function sizeOf(size: unknown): ConsoleSize | undefined {
+  const [rows, columns] = Array.isArray(size) ? size.map(Number) : []
   return rows && columns ? { rows, columns } : undefined
 }
 

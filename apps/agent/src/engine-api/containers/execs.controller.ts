@@ -98,12 +98,12 @@ async function start(
   })
 }
 
-/** A program that cannot be started is an outcome here; whatever else goes wrong is thrown. */
+/** Whatever keeps a program from running is an outcome here, unless nobody waits for it any more. */
 async function attempt(work: () => Promise<Attachment | undefined>): Promise<Attachment | Fault | undefined> {
   try {
     return await work()
   } catch (error) {
-    if (Fault.is(error, 'exec.start_failed')) return error
+    if (Fault.is(error) && error.kind !== 'cancelled' && error.kind !== 'internal') return error
     throw error
   }
 }

@@ -14,10 +14,17 @@ export function hostConfigAnswer(spec: ContainerSpec): Readonly<Record<string, u
     ...DEFAULTS,
     ...ofSpec(spec),
     ...sent,
+    ...logConfigAnswer(sent.LogConfig),
     NetworkMode: missingNetwork(spec) ?? networkMode(spec),
     RestartPolicy: restartAnswer(spec.restart),
     ...resourcesAnswer(spec.resources ?? {}),
   }
+}
+
+/** Without a driver it is docker's usual one, whose options were given. */
+function logConfigAnswer(sent: unknown): object {
+  const { Type, Config } = (sent ?? {}) as { Type?: string | null; Config?: object | null }
+  return Type ? {} : Config ? { LogConfig: { Type: 'json-file', Config } } : { LogConfig: DEFAULTS.LogConfig }
 }
 
 const DEFAULTS = {

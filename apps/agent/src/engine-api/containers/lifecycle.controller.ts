@@ -1,14 +1,15 @@
 import { cpus } from 'node:os'
 import { Fault, fault } from '@berth/core'
 import { type AnswerStream, type Call, isAtLeast, type Route } from '@berth/engine-api'
-import type { ContainerExit, ContainerUpdate, StopOptions } from '@berth/runtime'
+import type { ContainerExit, ContainerInfo, ContainerUpdate, StopOptions } from '@berth/runtime'
 import { isRunning } from './container-view.js'
 import { nameConflict } from './create.controller.js'
 import { updateBody } from './create-body.js'
 import { parseContainerName, stopTimeoutMs } from './create-spec.js'
 import { type ContainerEndpointDeps, endpoint, findContainer, onContainer } from './endpoint.js'
+import { sizeOf } from './exec-answer.js'
 import { refuse } from './refuse.js'
-import { missingNetwork } from './sent-body.js'
+import { missingNetwork, sentBody } from './sent-body.js'
 import { resourcesOf, restartOf } from './spec-resources.js'
 
 /** From start to removal. */
@@ -44,14 +45,27 @@ export function lifecycleRoutes(deps: ContainerEndpointDeps): readonly Route[] {
 }
 
 async function start(deps: ContainerEndpointDeps, call: Call): Promise<void> {
-  await onContainer(deps, call, 'start', async ({ id, state, spec }) => {
+  await onContainer(deps, call, 'start', async (container) => {
+    const { id, state, spec } = container
     if (state === 'running') return call.empty(304)
-    const network = missingNetwork(spec)
-    if (network !== undefined)
-      throw fault.notFound('engine.network_not_found', `network ${network.slice(0, 200)} not found`)
+    await assertStartable(deps, container)
     await deps.runtime.containers.start(id)
+    const size = spec.tty ? sizeOf(sentBody(spec).host.ConsoleSize) : undefined
+    // The client sets it again when it changes; a program that has ended already needs none.
+    if (size) await deps.runtime.containers.resize(id, size).catch(() => {})
     call.empty(204)
   })
+}
+
+/** As docker, a container that is removed when it ends is removed when it cannot begin. @throws engine.network_not_found */
+async function assertStartable(
+  { runtime }: ContainerEndpointDeps,
+  { id, spec }: ContainerInfo,
+): Promise<void> {
+  const network = missingNetwork(spec)
+  if (network === undefined) return
+  if (spec.autoRemove) await runtime.containers.remove(id)
+  throw fault.notFound('engine.network_not_found', `network ${network.slice(0, 200)} not found`)
 }
 
 async function stop(deps: ContainerEndpointDeps, call: Call): Promise<void> {

@@ -2,6 +2,7 @@ import { fault } from '@berth/core'
 import { type Filters, familiarName } from '@berth/engine-api'
 import type { ContainerInfo, ImageRecord } from '@berth/runtime'
 import { type ContainerView, exposedPorts, isRunning, labelsOf, networkMode } from './container-view.js'
+import { parseExpression } from './linear-expression.js'
 import { mountAnswers } from './mount-answer.js'
 import { stateName } from './status-text.js'
 
@@ -114,13 +115,10 @@ function fits(view: ContainerView, { filters, images }: ListRequest): boolean {
   )
 }
 
-/** docker takes a regular expression; one from outside could take for ever here, so it is a part of the name, with `^` and `$` for its ends. */
-export function matchesName(name: string, pattern: string): boolean {
-  const part = pattern.replace(/^\^?\/?/, '').replace(/\$$/, '')
-  const [isStart, isEnd] = [/^(\^|\/)/.test(pattern), pattern.endsWith('$')]
-  if (isStart && isEnd) return name === part
-  if (isStart) return name.startsWith(part)
-  return isEnd ? name.endsWith(part) : name.includes(part)
+/** docker takes a part of the name or an expression, with or without the slash before it. */
+function matchesName(name: string, pattern: string): boolean {
+  const expression = parseExpression(pattern)
+  return expression === undefined ? name.includes(pattern) : expression(name) || expression(`/${name}`)
 }
 
 const hasVolume = (container: ContainerInfo, volume: string): boolean =>
@@ -156,7 +154,7 @@ function isAncestor(
   return (
     image !== undefined &&
     named.diffIds.length > 0 &&
-    named.diffIds.length <= image.diffIds.length &&
+    named.diffIds.length < image.diffIds.length &&
     named.diffIds.every((diffId, at) => image.diffIds[at] === diffId)
   )
 }

@@ -2,9 +2,11 @@ import { fault } from '@berth/core'
 import { type AnswerStream, type Call, frame, parseTimeNanos, type Route } from '@berth/engine-api'
 import type { LogEntry, LogOptions } from '@berth/runtime'
 import { streamType } from './attach.controller.js'
-import { type ContainerEndpointDeps, endpoint, onContainer } from './endpoint.js'
-import { type LogStyle, logLine, parseTail } from './log-line.js'
+import { type ContainerView, environmentOf, labelsOf } from './container-view.js'
+import { type ContainerEndpointDeps, endpoint, onContainer, viewOf } from './endpoint.js'
+import { type LogStyle, logDetails, logLine, parseTail } from './log-line.js'
 import { refuse } from './refuse.js'
+import { sentBody } from './sent-body.js'
 
 const NANOS_PER_MS = 1_000_000n
 
@@ -16,7 +18,8 @@ async function logs(deps: ContainerEndpointDeps, call: Call): Promise<void> {
   const { query } = call
   const options = logOptions(call, deps.clock.nowMs())
   if (!options.stdout && !options.stderr) throw refuse('Bad parameters: you must choose at least one stream')
-  await onContainer(deps, call, undefined, async ({ id, spec }) => {
+  await onContainer(deps, call, undefined, async (container) => {
+    const { id, spec } = container
     if (spec.log?.driver === 'none')
       throw fault.unimplemented(
         'engine.logs_unreadable',
@@ -24,9 +27,17 @@ async function logs(deps: ContainerEndpointDeps, call: Call): Promise<void> {
       )
     const entries = deps.runtime.containers.logs(id, options)
     const stream = call.stream(streamType(call, !spec.tty))
-    const style = { isTimestamped: query.bool('timestamps'), isDetailed: query.bool('details') }
+    const style = {
+      isTimestamped: query.bool('timestamps'),
+      details: query.bool('details') ? detailsOf(await viewOf(deps.runtime, container)) : undefined,
+    }
     await writeEntries(stream, entries, style, spec.tty ?? false)
   })
+}
+
+function detailsOf(view: ContainerView): string {
+  const { LogConfig } = sentBody(view.container.spec).host as { LogConfig?: { Config?: object | null } }
+  return logDetails({ ...LogConfig?.Config }, labelsOf(view), environmentOf(view))
 }
 
 function logOptions({ query, signal }: Call, nowMs: number): LogOptions {

@@ -5,7 +5,8 @@ const NANOS_PER_SECOND = 1_000_000_000n
 
 /** One line of `docker events`. The nanoseconds exceed what a JSON number holds exactly, so the line is put together as text. */
 export function eventLine(event: RuntimeEvent): string {
-  const { kind, action, id, attributes, atNanos } = event
+  const { kind, id, attributes, atNanos } = event
+  const action = actionText(event)
   const legacy =
     kind === 'container'
       ? { status: action, id, from: attributes.image ?? '' }
@@ -22,6 +23,12 @@ export function eventLine(event: RuntimeEvent): string {
   })
   return `${json.slice(0, -1)},"timeNano":${atNanos}}\n`
 }
+
+/** docker says of a program in a container which one it is. */
+const actionText = ({ action, attributes }: RuntimeEvent): string =>
+  (action === 'exec_create' || action === 'exec_start') && attributes.cmd !== undefined
+    ? `${action}: ${attributes.cmd}`
+    : action
 
 export const EVENT_FILTERS = [
   'container',
