@@ -1,10 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { type Clock, type ContainerId, type Fault, failpoint, type Logger } from '@berth/core'
+import { type Clock, type ContainerId, failpoint, type Logger } from '@berth/core'
 import type {
   ContainerAction,
   ContainerExit,
-  ContainerInfo,
   ContainerStats,
   HealthState,
   ImageRecord,
@@ -13,11 +12,11 @@ import type {
 import type { NewEvent } from '../event-log.js'
 import { isFrozen, thawCgroup } from '../host/cgroup-processes.exec.js'
 import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
-import { processStartTime, signalProcess } from '../host/process.exec.js'
+import { signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
+import type { ContainerRow, ContainerStore } from './containers.store.js'
 import { findExit, isAlive, isWatched, watchExits } from './exits.exec.js'
 import { HealthChecks, type Probe } from './health.loop.js'
 import { isUp } from './lifecycle.js'
@@ -246,10 +245,16 @@ export class ContainerEngine {
     if (this.deps.store.list().length > 0) await this.syncRules(undefined)
   }
 
-  /** A share of the running containers each time: those whose process or monitor is gone without an exit file. */
+  /**
+   * A share of the containers each time: those whose process or monitor is gone without an exit file, and those whose restart failed in a way
+   * that nobody foresaw.
+   */
   private sweep({ part, parts }: { readonly part: number; readonly parts: number }): void {
     for (const [index, row] of this.deps.store.list().entries()) {
-      if (index % parts !== part || !isUp(row)) continue
+      if (index % parts !== part) continue
+      if (row.state === 'restarting' && !this.restarts.has(row.id))
+        this.restarts.schedule(row.id, row.restartDelayMs ?? 0)
+      if (!isUp(row)) continue
       if (!isAlive(row, this.deps.bootId) || !isWatched(this.paths(row.id))) this.settle(row.id)
     }
   }
