@@ -7,13 +7,14 @@ import { ContainerEngine } from './containers/engine.exec.js'
 import { runtimeProbe } from './containers/health-probe.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
 import { recoverContainers } from './containers/recover.exec.js'
+import { restartByPolicy } from './containers/start.exec.js'
 import { actOnUnhealthy } from './containers/stop.exec.js'
 import { diskUsage } from './disk-usage.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
-import { openImages } from './images/open-images.exec.js'
+import { type ImagesModule, openImages } from './images/open-images.exec.js'
 import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
 import { unbuilt } from './unbuilt.js'
@@ -54,29 +55,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   })
   modules.recover()
   const network = new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network })
-  const engine: ContainerEngine = new ContainerEngine({
-    root: options.root,
-    runRoot: options.runRoot,
-    cgroupParent: options.cgroupParent,
-    bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    ociRuntimePath: facts.ociRuntimePath,
-    logger: options.logger,
-    store,
-    images: modules.images,
-    snapshots: modules.snapshots,
-    network,
-    clock: systemClock,
-    probe: runtimeProbe({
-      root: options.root,
-      runRoot: options.runRoot,
-      ociRuntimePath: facts.ociRuntimePath,
-    }),
-    react: (id, action) => actOnUnhealthy(engine, id, action),
-    layersOf: modules.layersOf,
-    emit,
-    ...(options.compat ? { compat: options.compat } : {}),
-    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
-  })
+  const engine = makeEngine(options, facts.ociRuntimePath, { store, network, emit, modules })
   for (const bad of store.quarantined)
     options.logger.error(
       { container: bad.id, name: bad.name, reason: bad.reason },
@@ -115,6 +94,32 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       closeSync(lock)
     },
   }
+}
+
+interface Parts {
+  readonly store: ContainerStore
+  readonly network: BridgeNetwork
+  readonly modules: ImagesModule
+  emit(event: NewEvent): void
+}
+
+function makeEngine(options: RuntimeOptions, ociRuntimePath: string, parts: Parts): ContainerEngine {
+  const { store, network, modules, emit } = parts
+  const { root, runRoot, cgroupParent, logger } = options
+  const engine: ContainerEngine = new ContainerEngine({
+    ...{ root, runRoot, cgroupParent, logger, ociRuntimePath, store, network, emit },
+    bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    clock: systemClock,
+    images: modules.images,
+    snapshots: modules.snapshots,
+    layersOf: modules.layersOf,
+    probe: runtimeProbe({ root, runRoot, ociRuntimePath }),
+    restart: (id) => restartByPolicy(engine, id),
+    react: (id, action) => actOnUnhealthy(engine, id, action),
+    ...(options.compat ? { compat: options.compat } : {}),
+    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+  })
+  return engine
 }
 
 function takeLock(root: string): number {

@@ -28,7 +28,6 @@ import { hasPolicy, planRestart, runEnd } from './restart-policy.js'
 import { Restarts } from './restarts.loop.js'
 import { ContainerRuns } from './runs.exec.js'
 import { SIGKILL } from './signals.js'
-import { restartByPolicy } from './start.exec.js'
 import { Turns } from './turns.js'
 import { Waits } from './waits.js'
 
@@ -51,6 +50,8 @@ export interface EngineDeps {
   readonly mounts?: MountRoom
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
+  /** A restart by policy whose time has come. */
+  restart(id: ContainerId): Promise<void>
   /** What an unhealthy container's check asks for. */
   react(id: ContainerId, action: 'kill' | 'restart' | 'stop'): Promise<void>
 }
@@ -76,7 +77,7 @@ export class ContainerEngine {
 
   constructor(readonly deps: EngineDeps) {
     this.runs = new ContainerRuns(deps)
-    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => restartByPolicy(this, id) })
+    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => deps.restart(id) })
     this.health = new HealthChecks({
       ...{ clock: deps.clock, logger: deps.logger, probe: deps.probe },
       find: (id) => deps.store.find(id),
