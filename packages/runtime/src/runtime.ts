@@ -6,6 +6,7 @@ import { ContainerStore, type Quarantined } from './containers/containers.store.
 import { ContainerEngine } from './containers/engine.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
 import { recoverContainers } from './containers/recover.exec.js'
+import { restartByPolicy } from './containers/start.exec.js'
 import { actOnUnhealthy } from './containers/stop.exec.js'
 import { diskUsage } from './disk-usage.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
@@ -14,7 +15,7 @@ import { probe } from './execs/probe.exec.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
-import { openImages } from './images/open-images.exec.js'
+import { type ImagesModule, openImages } from './images/open-images.exec.js'
 import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
 import { ContainerStreams } from './stdio/container-streams.exec.js'
@@ -138,6 +139,32 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       closeSync(lock)
     },
   }
+}
+
+interface Parts {
+  readonly store: ContainerStore
+  readonly network: BridgeNetwork
+  readonly modules: ImagesModule
+  emit(event: NewEvent): void
+}
+
+function makeEngine(options: RuntimeOptions, ociRuntimePath: string, parts: Parts): ContainerEngine {
+  const { store, network, modules, emit } = parts
+  const { root, runRoot, cgroupParent, logger } = options
+  const engine: ContainerEngine = new ContainerEngine({
+    ...{ root, runRoot, cgroupParent, logger, ociRuntimePath, store, network, emit },
+    bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    clock: systemClock,
+    images: modules.images,
+    snapshots: modules.snapshots,
+    layersOf: modules.layersOf,
+    probe: runtimeProbe({ root, runRoot, ociRuntimePath }),
+    restart: (id) => restartByPolicy(engine, id),
+    react: (id, action) => actOnUnhealthy(engine, id, action),
+    ...(options.compat ? { compat: options.compat } : {}),
+    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+  })
+  return engine
 }
 
 function takeLock(root: string): number {

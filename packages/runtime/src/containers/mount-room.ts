@@ -1,6 +1,6 @@
 import type { ContainerId } from '@berth/core'
 import type { ImageRecord, MountedPoint } from '../api.js'
-import type { ContainerRow } from './containers.store.js'
+import type { ContainerRow } from './container-row.js'
 
 /** What the volumes do for a container. */
 export interface MountRoom {

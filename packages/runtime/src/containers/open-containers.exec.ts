@@ -15,6 +15,7 @@ import { assertUp, killContainer, restartContainer, stopContainer } from './stop
 import { processTable } from './top.exec.js'
 
 /** The public face over the engine: defaults, idempotence and one operation at a time per container. */
+// size: a flat table, a line or two for each method
 export function openContainers(
   engine: ContainerEngine,
   store: ContainerStore,
