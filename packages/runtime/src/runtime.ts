@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fault, systemClock } from '@berth/core'
-import type { Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
+import type { Containers, Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
 import { ContainerStore, type Quarantined } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
 import { runtimeProbe } from './containers/health-probe.exec.js'
@@ -10,13 +10,15 @@ import { recoverContainers } from './containers/recover.exec.js'
 import { actOnUnhealthy } from './containers/stop.exec.js'
 import { diskUsage } from './disk-usage.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
+import { openFiles } from './files/open-files.exec.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
 import { openImages } from './images/open-images.exec.js'
 import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
-import { unbuilt } from './unbuilt.js'
+import { openMounts } from './volumes/mounts.exec.js'
+import { openVolumes, VolumesModule } from './volumes/open-volumes.exec.js'
 
 export const DEFAULT_NETWORK = { bridge: 'berth0', subnet: '10.88.0.0/16' }
 
@@ -57,6 +59,14 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
   await modules.recover()
+  const volumes = new VolumesModule({
+    root: options.root,
+    runRoot: options.runRoot,
+    metadata,
+    containers: store,
+    nowMs: systemClock.nowMs,
+    emit,
+  })
   const network = new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network })
   const engine: ContainerEngine = new ContainerEngine({
     root: options.root,
@@ -76,6 +86,12 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       ociRuntimePath: facts.ociRuntimePath,
     }),
     react: (id, action) => actOnUnhealthy(engine, id, action),
+    mounts: openMounts({
+      root: options.root,
+      runRoot: options.runRoot,
+      volumes,
+      layersOf: modules.layersOf,
+    }),
     layersOf: modules.layersOf,
     emit,
     ...(options.compat ? { compat: options.compat } : {}),
@@ -88,19 +104,36 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     )
   await recoverContainers(engine)
   await engine.open()
-  const containers = openContainers(engine, store)
+  const face = openFiles({
+    root: options.root,
+    runRoot: options.runRoot,
+    snapshots: modules.snapshots,
+    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+    store,
+    exclusive: (containerId, work) => engine.turns.take(containerId, work),
+    pathsOf: (containerId) => engine.paths(containerId),
+    volumePath: (name) => volumes.store.path(name),
+    findImage: (imageId) => modules.images.find(imageId),
+    makeImage: modules.makeImage,
+    pause: (containerId) => containers.pause(containerId),
+    unpause: (containerId) => containers.unpause(containerId),
+    nowMs: systemClock.nowMs,
+    emit,
+  })
+  const containers: Containers = openContainers(engine, store, face)
   return {
     images: modules.images,
     containers,
     build: modules.build,
-    volumes: {
-      create: unbuilt('volumes.create'),
-      get: unbuilt('volumes.get'),
-      list: unbuilt('volumes.list'),
-      remove: unbuilt('volumes.remove'),
-      prune: unbuilt('volumes.prune'),
-    },
-    diskUsage: (signal) => diskUsage({ store, images: modules.images, snapshots: modules.snapshots, signal }),
+    volumes: openVolumes(volumes),
+    diskUsage: (signal) =>
+      diskUsage({
+        store,
+        images: modules.images,
+        snapshots: modules.snapshots,
+        volumeUsage: (stop) => volumes.usage(stop),
+        signal,
+      }),
     events: (options) => log.read(options instanceof AbortSignal ? { signal: options } : options),
     info: () => ({
       ...facts.info,

@@ -14,7 +14,11 @@ import { assertUp, killContainer, restartContainer, stopContainer } from './stop
 import { processTable } from './top.exec.js'
 
 /** The public face over the engine: defaults, idempotence and one operation at a time per container. */
-export function openContainers(engine: ContainerEngine, store: ContainerStore): Containers {
+export function openContainers(
+  engine: ContainerEngine,
+  store: ContainerStore,
+  face: Pick<Containers, 'files' | 'commit'>,
+): Containers {
   return {
     create: async (spec, signal) => {
       assertWanted(signal)
@@ -59,7 +63,7 @@ export function openContainers(engine: ContainerEngine, store: ContainerStore): 
     },
     attach: unbuilt('containers.attach'),
     resize: unbuilt('containers.resize'),
-    commit: unbuilt('containers.commit'),
+    commit: face.commit,
     execs: {
       create: unbuilt('execs.create'),
       start: unbuilt('execs.start'),
@@ -67,13 +71,7 @@ export function openContainers(engine: ContainerEngine, store: ContainerStore): 
       resize: unbuilt('execs.resize'),
       wait: unbuilt('execs.wait'),
     },
-    files: {
-      stat: unbuilt('files.stat'),
-      copyOut: unbuilt('files.copyOut'),
-      copyIn: unbuilt('files.copyIn'),
-      diff: unbuilt('files.diff'),
-      export: unbuilt('files.export'),
-    },
+    files: face.files,
   }
 }
 
