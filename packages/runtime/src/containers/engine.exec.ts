@@ -195,7 +195,7 @@ export class ContainerEngine {
       if (row?.state !== 'exited' && row?.state !== 'restarting') return
       await failpoint('container.exit.after_row')
       if (row.spec.autoRemove && !this.betweenRuns.has(id)) return this.remove(id, true)
-      await this.runs.tearDown(row, this.paths(id))
+      await this.tearDown(row)
       await this.syncRules(row)
     })
   }
@@ -222,13 +222,19 @@ export class ContainerEngine {
     this.waits.removed(id, exit)
   }
 
+  /** What a run made goes, in the kernel and among the mounts. */
+  async tearDown(row: ContainerRow, mayBeStarting = false): Promise<void> {
+    await this.runs.tearDown(row, this.paths(row.id), mayBeStarting)
+    await this.deps.mounts?.leave?.(row)
+  }
+
   /** Everything of it goes, its row last. */
   async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
     const { id } = row
     const paths = this.paths(id)
     const cgroup = this.runs.cgroup(row)
     if (isFrozen(cgroup)) thawCgroup(cgroup)
-    await this.runs.tearDown(row, paths, mayBeStarting)
+    await this.tearDown(row, mayBeStarting)
     await failpoint('container.remove.after_teardown')
     if (row.removesVolumes || row.state === 'creating') await this.deps.mounts?.removeAnonymous(id)
     await rm(paths.dir, { recursive: true, force: true })

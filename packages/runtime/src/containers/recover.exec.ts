@@ -53,7 +53,7 @@ async function recover(
     return engine.emit('destroy', row)
   }
   if (isUp(row)) return isAlive(row, engine.deps.bootId) ? adopt(engine, row) : settled(engine, row)
-  if (existsSync(paths.bundle) || workers.has(row.id)) await engine.runs.tearDown(row, paths, true)
+  if (existsSync(paths.bundle) || workers.has(row.id)) await engine.tearDown(row, true)
   await goOn(engine, row)
 }
 
