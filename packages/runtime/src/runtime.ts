@@ -70,7 +70,11 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     build: modules.build,
     volumes: openVolumes(volumes),
     diskUsage: (signal) =>
-      diskUsage({ store, images, snapshots, volumeUsage: (stop) => volumes.usage(stop), signal }),
+      diskUsage({
+        ...{ store, images, snapshots, signal },
+        imageUsage: async () => ({ ...modules.usage(), buildCacheBytes: 0 }),
+        volumeUsage: (stop) => volumes.usage(stop),
+      }),
     events: (wanted) => log.read(wanted instanceof AbortSignal ? { signal: wanted } : wanted),
     info: () => infoOf(options, facts.info, rooms, id),
     close: async () => {

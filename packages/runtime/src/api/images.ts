@@ -23,7 +23,8 @@ export interface Images {
   /**
    * Removes a reference, or the image by id; blobs and snapshots nothing else uses go too. Gives what went, in order.
    * Idempotent: what is gone gives an empty list.
-   * @throws image.in_use while a container uses it (with `force` only a running one counts), image.has_references by id with several unless `force`
+   * @throws image.in_use while a container uses it (with `force` only a running one counts), image.has_references by id with several unless `force`,
+   * image.has_children by id while images were made from it here
    */
   remove(referenceOrId: string, options?: { readonly force?: boolean }): Promise<readonly RemovedImage[]>
   /** Images no container uses: those without a reference, or all of them. */
@@ -102,6 +103,8 @@ export interface ImageRecord {
   /** Digest of the image config: docker's image id. */
   readonly id: Digest
   readonly manifestDigest: Digest
+  /** The image it was made from on this host, by a commit; what was pulled or loaded has none. */
+  readonly parentId?: Digest
   readonly references: readonly string[]
   /** `repository@sha256:…` of the registries it was pulled from or pushed to. */
   readonly repositoryDigests: readonly string[]

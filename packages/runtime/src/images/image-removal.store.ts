@@ -31,7 +31,17 @@ export async function removeImage(
   const image = deps.store.find(referenceOrId)
   if (!image) return []
   const by = namedBy(referenceOrId, image)
-  const removed = apply(deps, image, planRemoval({ image, by, users: deps.usersOf(image.id), force }))
+  const removed = apply(
+    deps,
+    image,
+    planRemoval({
+      image,
+      by,
+      users: deps.usersOf(image.id),
+      force,
+      hasChildren: parents(deps).has(image.id),
+    }),
+  )
   if (!removed.some((one) => 'deleted' in one)) return removed
   const { layers } = await deps.collector.collect()
   const own = new Set(chainIds(image.diffIds))
@@ -43,6 +53,10 @@ export async function removeImage(
       .map(deletedOf),
   ]
 }
+
+/** Images that others were made from on this host. */
+const parents = ({ store }: RemovalDeps): ReadonlySet<string | undefined> =>
+  new Set(store.list().map(({ parentId }) => parentId))
 
 function apply(deps: RemovalDeps, image: ImageRecord, plan: ReturnType<typeof planRemoval>): RemovedImage[] {
   const { store, announce, leases } = deps
@@ -66,9 +80,11 @@ export async function pruneImages(
   deps: RemovalDeps,
   filter: PruneFilter,
 ): Promise<{ readonly removed: readonly RemovedImage[]; readonly reclaimedBytes: number }> {
+  const hasChildren = parents(deps)
   const going = deps.store
     .list()
-    .filter((image) => isPrunable(image, filter) && deps.usersOf(image.id).length === 0)
+    .filter(({ id }) => !hasChildren.has(id) && deps.usersOf(id).length === 0)
+    .filter((image) => isPrunable(image, filter))
   const removed = going.flatMap((image) =>
     apply(deps, image, {
       untag: [...image.references, ...image.repositoryDigests],

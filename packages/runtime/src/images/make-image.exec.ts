@@ -122,7 +122,8 @@ async function store(
   const manifest = { kind: 'image', config: blob, layers: [...base.layers, ...top] } as const
   const manifestDigest = await content.put(formatManifest(manifest.config, manifest.layers))
   const { image, blobs } = describeImage(manifestDigest, manifest, parseConfig(configBytes))
-  deps.store.put(image, blobs, wish.reference)
+  const parentId = wish.parent?.id
+  deps.store.put({ ...image, ...(parentId ? { parentId } : {}) }, blobs, wish.reference)
   return deps.store.get(image.id)
 }
 

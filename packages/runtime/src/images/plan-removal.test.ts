@@ -35,6 +35,18 @@ test.each<[string, string[], string[], 'id' | string, Users, boolean, string[], 
   expect(planRemoval(wish)).toEqual({ untag, image: what })
 })
 
+test('an image that others were made from loses its last name and stays', () => {
+  const wish = { image: image([A]), by: { name: A }, users: [], force: false, hasChildren: true }
+  expect(planRemoval(wish)).toEqual({ untag: [A], image: 'keep' })
+})
+
+test('by id an image that others were made from is refused, force or not', () => {
+  for (const force of [false, true]) {
+    const wish = { image: image([A]), by: 'id' as const, users: [], force, hasChildren: true }
+    expect(() => planRemoval(wish)).toThrow(expect.objectContaining({ code: 'image.has_children' }))
+  }
+})
+
 test.each<[string, string[], 'id' | string, Users, boolean, string]>([
   ['the only tag of a used image', [A], A, [stopped], false, 'image.in_use'],
   ['the id of a used image', [A], 'id', [stopped], false, 'image.in_use'],

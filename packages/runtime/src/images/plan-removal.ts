@@ -20,13 +20,18 @@ interface Wish {
   readonly by: 'id' | { readonly name: string }
   readonly users: readonly ImageUser[]
   readonly force: boolean
+  /** Whether images were made from it on this host. */
+  readonly hasChildren?: boolean
 }
 
-/** docker's rules (moby daemon/images/image_delete.go). @throws image.in_use, image.has_references */
-export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
+/** docker's rules (moby daemon/images/image_delete.go). @throws image.in_use, image.has_references, image.has_children */
+export function planRemoval({ image, by, users, force, hasChildren = false }: Wish): RemovalPlan {
   const names = [...image.references, ...image.repositoryDigests]
   const running = users.find(({ isRunning }) => isRunning)
-  if (by !== 'id') return planUntag({ names, name: by.name, users, force })
+  if (by !== 'id') {
+    const plan = planUntag({ names, name: by.name, users, force })
+    return hasChildren ? { ...plan, image: 'keep' } : plan
+  }
   if (!force && !isSingleRepository(names))
     throw fault.failedPrecondition(
       'image.has_references',
@@ -35,6 +40,12 @@ export function planRemoval({ image, by, users, force }: Wish): RemovalPlan {
     )
   const user = force ? running : users[0]
   if (user) throw inUse(image.id, user)
+  if (hasChildren)
+    throw fault.failedPrecondition(
+      'image.has_children',
+      `images were made from image ${image.id}: remove those first`,
+      { params: { image: image.id } },
+    )
   return { untag: names, image: 'delete' }
 }
 

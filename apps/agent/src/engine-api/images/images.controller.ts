@@ -11,6 +11,7 @@ import type { ImageRecord, RemovedImage, Runtime } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
 import { filterImages, IMAGE_FILTERS } from './image-filter.js'
 import { historyJson, imageInspect, imageSummary } from './image-json.js'
+import { inRemovalWords } from './removal-words.js'
 
 export interface ImageEndpointDeps {
   readonly runtime: Runtime
@@ -103,7 +104,11 @@ async function tag(runtime: Runtime, call: Call): Promise<void> {
 
 async function remove(runtime: Runtime, call: Call): Promise<void> {
   const name = call.params.name ?? ''
-  const removed = await runtime.images.remove(name, { force: call.query.bool('force') })
+  const image = await runtime.images.find(name)
+  const removing = runtime.images.remove(name, { force: call.query.bool('force') })
+  const removed = await removing.catch((error: unknown) => {
+    throw inRemovalWords(error, name, image)
+  })
   if (removed.length === 0) throw noSuchImage(name)
   call.json(200, removed.map(removedJson))
 }
