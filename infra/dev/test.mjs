@@ -27,6 +27,16 @@ const STAGES = [
   ['unit tests', turbo('test'), 'npm run test:unit'],
   ['tests with Postgres, gRPC and files', turbo('test:int', '--concurrency=1'), 'npm run test:int'],
   ['tests with the kernel, as root', turbo('test:root', '--concurrency=1'), 'npm run test:root'],
+  [
+    'docker CLI against docker',
+    ['env', 'ENGINE=docker', 'npm', 'run', '--silent', 'docker-cli', '-w', '@berth/e2e'],
+    'ENGINE=docker npm run docker-cli -w @berth/e2e: the scenarios must be true of a real dockerd',
+  ],
+  [
+    'docker CLI against berth',
+    ['env', 'ENGINE=berth', 'npm', 'run', '--silent', 'docker-cli', '-w', '@berth/e2e'],
+    'npm run docker-cli -w @berth/e2e',
+  ],
   ['end to end: two hosts and a browser', turbo('e2e', '--concurrency=1'), 'npm run e2e'],
 ]
 

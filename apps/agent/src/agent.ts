@@ -5,6 +5,7 @@ import type { NodeDescription } from '@berth/proto'
 import { openRuntime, type RegistryAccess, type Runtime } from '@berth/runtime'
 import { assignmentSet } from './assignments/assignment-set.js'
 import type { Config } from './config/env.js'
+import { startEngineApi } from './engine-api/engine-api.exec.js'
 import { startHostServer } from './grpc/host-server.grpc.js'
 import { join } from './identity/join.client.js'
 import { OwnIdentity } from './identity/own-identity.loop.js'
@@ -59,6 +60,7 @@ export async function startAgent(
   })
   tasks.apply(assignmentSet(store.assignments()))
   const server = await startHostServer({ listen: config.listen, identity, runtime, logger })
+  const engineApi = await openEngineApi(config, runtime, clock, logger)
   const session = new SessionLoop({
     controlPlane: config.controlPlane,
     bootId: config.bootId ?? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
@@ -82,10 +84,28 @@ export async function startAgent(
       stop.abort(new Error('the agent is stopping'))
       tasks.close()
       server.forceShutdown()
+      await engineApi?.close()
       await runtime.close()
       store.close()
     },
   }
+}
+
+/** Docker's API over the same runtime, where a socket is set. Its containers are nobody's tasks. */
+async function openEngineApi(
+  { engineSocket }: Config,
+  runtime: Runtime,
+  clock: Clock,
+  logger: Logger,
+): Promise<{ close(): Promise<void> } | undefined> {
+  if (engineSocket === undefined) return undefined
+  return startEngineApi({
+    runtime,
+    clock,
+    logger: logger.child({ room: 'engine-api' }),
+    socket: engineSocket,
+    engine: { version: VERSION, compat: 'berth', insecureRegistries: [], registryMirrors: {}, labels: [] },
+  })
 }
 
 /** A control plane that is away is waited for; a token that does not work is not. */

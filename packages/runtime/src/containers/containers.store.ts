@@ -3,7 +3,7 @@ import { type ContainerId, fault } from '@berth/core'
 import type { PortMapping } from '../api.js'
 import type { Metadata } from '../metadata.store.js'
 import type { Subnet } from '../networks/ipam.js'
-import { macAddressOf } from '../networks/mac-address.js'
+import { macOf } from '../networks/modes.js'
 import { AddressLeases } from './addresses.store.js'
 import { parseRow } from './container-record.js'
 import type { ContainerRow } from './container-row.js'
@@ -124,7 +124,7 @@ export class ContainerStore {
         also()
         if (!subnet) return this.update(id, change)
         const ipAddress = this.addresses.lease(id, subnet)
-        const macAddress = this.get(id).macAddress ?? macAddressOf(ipAddress)
+        const macAddress = this.get(id).macAddress ?? macOf(ipAddress)
         return this.update(id, { ...change, ipAddress, macAddress })
       })
     } catch (error) {
@@ -169,9 +169,9 @@ export class ContainerStore {
     return [...this.publishers.holders(ports)].flatMap((id) => this.rows.get(id) ?? [])
   }
 
-  /** Idempotent. */
+  /** Its state is `removing` by now, which is durable: when this is lost, recovery removes it again. Idempotent. */
   remove(id: ContainerId): void {
-    this.metadata.transaction(() => {
+    this.metadata.lazily(() => {
       this.addresses.free(id)
       this.erase.run(id)
     })

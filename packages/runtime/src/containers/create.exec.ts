@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { failpoint, newContainerId } from '@berth/core'
 import type { ContainerInfo, ContainerSpec, ImageRecord, MountedPoint, PortMapping } from '../api.js'
 import { hostCapacity } from '../host/grants.exec.js'
-import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
+import { chooseHostPorts } from '../networks/host-ports.exec.js'
+import { hasCable, parseMac, publishedPorts } from '../networks/modes.js'
 import { checkResources } from '../oci/check-resources.js'
 import { type ContainerRow, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
@@ -21,7 +22,8 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
   const joins = resolveJoins(spec, (idOrName) => store.resolve(idOrName))
   const image = await images.get(spec.image)
   const layers = layersOf(image)
-  const ports = await choosePorts(engine, spec)
+  const isPublished = (port: PortMapping) => store.publishersOf([port]).length > 0
+  const ports = chooseHostPorts(publishedPorts(spec), spec.name, isPublished)
   const row = newRow(spec, image, ports, joins)
   assertPortsFree(spec.name, ports, store.publishersOf(ports).map(asHolder))
   store.reserve(row)
@@ -30,7 +32,7 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
     const mounts = await prepareMounts(engine, row, image)
     await failpoint('container.create.after_mounts')
     mkdirSync(engine.paths(row.id).dir, { recursive: true, mode: 0o700 })
-    const subnet = (spec.network ?? 'bridge') === 'bridge' ? network.subnet : undefined
+    const subnet = hasCable(spec) ? network.subnet : undefined
     const made = store.updateWithAddress(row.id, { state: 'created', mounts }, subnet, () =>
       snapshots.prepare(row.id, layers),
     )
@@ -57,21 +59,6 @@ async function prepareMounts(
   return mounts.prepare(row, image)
 }
 
-/** Those that a program of this host has are refused; 0 becomes a free one. @throws port.in_use */
-async function choosePorts(
-  { deps: { store } }: ContainerEngine,
-  spec: ContainerSpec,
-): Promise<readonly PortMapping[]> {
-  const wanted = spec.ports ?? []
-  for (const port of wanted)
-    if (port.hostPort !== 0 && store.publishersOf([port]).length === 0) await assertPortFree(port, spec.name)
-  return Promise.all(
-    wanted.map(async (port) =>
-      port.hostPort === 0 ? { ...port, hostPort: await freePort(port.protocol) } : port,
-    ),
-  )
-}
-
 const asHolder = ({ spec, ports }: ContainerRow) => ({ name: spec.name, ports })
 
 const newRow = (
@@ -93,6 +80,6 @@ const newRow = (
   ipAddress: undefined,
   ports,
   published: false,
-  ...(spec.macAddress ? { macAddress: spec.macAddress } : {}),
+  ...(spec.macAddress ? { macAddress: parseMac(spec.macAddress) } : {}),
   ...(joins && Object.keys(joins).length > 0 ? { joins } : {}),
 })

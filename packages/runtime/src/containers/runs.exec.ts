@@ -4,6 +4,7 @@ import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
 import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
+import { hasCable } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { type BundleSetting, writeBundle } from './bundle.exec.js'
@@ -93,10 +94,12 @@ export class ContainerRuns {
 
   /** A namespace that is not the container's own (the host's, another container's) is left as it is. */
   private async plugIn(row: ContainerRow, pid: number): Promise<void> {
-    const mode = row.spec.network ?? 'bridge'
-    if (mode === 'none') await this.deps.network.loopbackOnly(pid)
-    else if (mode === 'bridge' && row.ipAddress !== undefined)
-      await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), row.macAddress)
+    if (row.spec.network === 'none') await this.deps.network.loopbackOnly(pid)
+    else if (hasCable(row.spec) && row.ipAddress !== undefined)
+      await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), {
+        macAddress: row.macAddress,
+        hasPorts: row.ports.length > 0,
+      })
   }
 
   /**

@@ -17,12 +17,14 @@ export class SnapshotStore {
     private readonly metadata: Metadata,
   ) {
     mkdirSync(join(root, 's'), { recursive: true, mode: 0o700 })
+    mkdirSync(join(root, 'empty'), { recursive: true, mode: 0o755 })
   }
 
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
-    this.metadata.transaction(() => {
+    // The owner's own row is made durable with it or after it, and a container half made is taken away.
+    this.metadata.lazily(() => {
       const dir = this.metadata.next('dir')
       this.makeDirs(dir)
       this.metadata.db
@@ -50,7 +52,6 @@ export class SnapshotStore {
     mkdirSync(target, { recursive: true, mode: 0o711 })
     const { dir, layers } = found
     this.makeDirs(dir)
-    mkdirSync(join(this.root, 'empty'), { recursive: true, mode: 0o755 })
     const lower =
       layers.length === 0
         ? 'empty'
@@ -107,17 +108,17 @@ export class SnapshotStore {
 
   /**
    * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; `also` is written in the same commit,
-   * and what is left of the directory after a crash goes at `recover`.
+   * and what is left of the directory after a crash goes at `recover`. Its files, which may be many, go in the thread pool.
    */
   async remove(key: string, also: () => void = () => {}): Promise<void> {
     const found = this.find(key)
     const path = join(this.root, 's', String(found?.dir))
     if (found && existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.transaction(() => {
+    this.metadata.lazily(() => {
       this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
       also()
     })
-    if (found) await rm(`${path}.gone`, { recursive: true, force: true })
+    if (found) await rm(`${path}.gone`, { recursive: true, force: true, maxRetries: 3 })
   }
 
   list(): readonly { readonly key: string; readonly layers: readonly number[] }[] {
