@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { parseExact } from '../oci/raw-number.js'
 
 const ANNOTATION = 'run.oci.seccomp_bpf_data'
 const KEPT_MAX = 64
@@ -20,7 +21,7 @@ export class CompiledFilters {
 
   /** Puts the program into a written bundle when there is one for its profile; otherwise gives the profile's key, under which to `keep` it. */
   useIn(configPath: string): string | undefined {
-    const config = JSON.parse(readFileSync(configPath, 'utf8')) as Config
+    const config = parseExact(readFileSync(configPath, 'utf8')) as Config
     const profile = config.linux?.seccomp
     if (profile === undefined) return undefined
     const key = createHash('sha256').update(JSON.stringify(profile)).digest('hex')

@@ -169,9 +169,9 @@ export class ContainerStore {
     return [...this.publishers.holders(ports)].flatMap((id) => this.rows.get(id) ?? [])
   }
 
-  /** Idempotent. */
+  /** Its state is `removing` by now, which is durable: when this is lost, recovery removes it again. Idempotent. */
   remove(id: ContainerId): void {
-    this.metadata.transaction(() => {
+    this.metadata.lazily(() => {
       this.addresses.free(id)
       this.erase.run(id)
     })

@@ -23,7 +23,8 @@ export class SnapshotStore {
   /** Makes upper and work directories. Idempotent. `layers` from the bottom up. */
   prepare(key: string, layers: readonly Layer[]): void {
     if (this.find(key)) return
-    this.metadata.transaction(() => {
+    // The owner's own row is made durable with it or after it, and a container half made is taken away.
+    this.metadata.lazily(() => {
       const dir = this.metadata.next('dir')
       this.makeDirs(dir)
       this.metadata.db
@@ -107,7 +108,7 @@ export class SnapshotStore {
 
   /**
    * Idempotent. The directory is renamed aside first, so that half of it is never found under its name; `also` is written in the same commit,
-   * and what is left of the directory after a crash goes at `recover`.
+   * and what is left of the directory after a crash goes at `recover`. Its files, which may be many, go in the thread pool.
    */
   async remove(key: string, also: () => void = () => {}): Promise<void> {
     const found = this.find(key)
