@@ -15,7 +15,7 @@ export default defineConfig({
     globalSetup: ['support/engine.setup.ts'],
     root: import.meta.dirname,
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: reports

@@ -2,7 +2,7 @@
 // has, before anything is installed. It installs what is missing, builds what changed, and hands over to infra/dist under Node 24.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,7 +10,10 @@ const repo = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const [command = 'help', ...args] = process.argv.slice(2)
 const started = Date.now()
 
-/** Which Debian package brings which program; a program that is there is never installed over. */
+/**
+ * Which Debian package brings which program; a program that is there is never installed over. Of `a|b` the first that the distribution has
+ * is taken.
+ */
 const RUN_PACKAGES = {
   crun: 'crun',
   conmon: 'conmon',
@@ -32,6 +35,11 @@ const TEST_PACKAGES = {
   python3: 'python3-minimal',
   openssl: 'openssl',
   ps: 'procps',
+  dockerd: 'docker.io',
+  docker: 'docker-cli|docker.io',
+  iptables: 'iptables',
+  script: 'bsdutils',
+  setpriv: 'util-linux',
 }
 const TEST_FILES = { '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk' }
 
@@ -126,13 +134,34 @@ async function installPackages(need) {
   if (missing.length === 0) return
   if (!onPath('apt-get'))
     stop(`missing ${missing.join(', ')} and no apt-get to install them: install them by hand.`)
-  say(`installing Debian packages: ${missing.join(' ')}`)
   await run('apt-get', ['update', '-qq'], 'apt-get update')
+  const names = [...new Set(missing.map(firstKnown))]
+  say(`installing Debian packages: ${names.join(' ')}`)
+  const allowDaemons = forbidDaemons()
   await run(
     'apt-get',
-    ['install', '-y', '-qq', '--no-install-recommends', ...missing],
-    `apt-get install ${missing.join(' ')}`,
+    ['install', '-y', '-qq', '--no-install-recommends', ...names],
+    `apt-get install ${names.join(' ')}`,
   )
+  allowDaemons()
+}
+
+const firstKnown = (names) =>
+  names.split('|').find((name) => spawnSync('apt-cache', ['show', name]).status === 0) ?? names.split('|')[0]
+
+/** No package starts a daemon when it is installed, until the answer is called: docker.io would change the machine's firewall. */
+function forbidDaemons() {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) return () => undefined
+  const allow = () => rmSync(policy, { force: true })
+  const interrupted = () => process.exit(130)
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  process.on('exit', allow)
+  process.on('SIGINT', interrupted)
+  return () => {
+    process.off('SIGINT', interrupted)
+    allow()
+  }
 }
 
 function hashOf(files) {

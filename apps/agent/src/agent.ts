@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
 import { backoffMs, type Clock, Fault, type Logger } from '@berth/core'
 import type { NodeDescription } from '@berth/proto'
-import { openRuntime, type RegistryAccess, type Runtime } from '@berth/runtime'
+import { openRuntime, type RegistryAccess, type Runtime, type RuntimeOptions } from '@berth/runtime'
 import { assignmentSet } from './assignments/assignment-set.js'
 import type { Config } from './config/env.js'
 import { startEngineApi } from './engine-api/engine-api.exec.js'
@@ -40,15 +40,7 @@ export async function startAgent(
     store,
     config.controlPlane,
   )
-  const runtime = await openRuntime({
-    root: config.root,
-    runRoot: config.runRoot,
-    cgroupParent: config.cgroupParent,
-    logger: logger.child({ room: 'runtime' }),
-    allowOldCrun: config.allowOldCrun,
-    registries: registries(config, identity),
-    ...(config.bootId === undefined ? {} : { bootId: config.bootId }),
-  })
+  const runtime = await openRuntime(runtimeOptions(config, identity, logger))
   const reporter = new Reporter(store, clock)
   const tasks = new TaskSupervisor({
     runtime,
@@ -90,6 +82,16 @@ export async function startAgent(
     },
   }
 }
+
+const runtimeOptions = (config: Config, identity: OwnIdentity, logger: Logger): RuntimeOptions => ({
+  root: config.root,
+  runRoot: config.runRoot,
+  cgroupParent: config.cgroupParent,
+  logger: logger.child({ room: 'runtime' }),
+  allowOldCrun: config.allowOldCrun,
+  registries: registries(config, identity),
+  ...(config.bootId === undefined ? {} : { bootId: config.bootId }),
+})
 
 /** Docker's API over the same runtime, where a socket is set. Its containers are nobody's tasks. */
 async function openEngineApi(

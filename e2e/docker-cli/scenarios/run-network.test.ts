@@ -62,12 +62,6 @@ describe('network modes', () => {
     expect(code).toBe(125)
     expect(stderr).toMatch(/conflicting options: port publishing and the container type network mode/)
   })
-
-  test('--ip without a user network is refused', async () => {
-    const { code, stderr } = await docker('run', '--rm', '--ip', '172.17.0.200', TINY, 'true')
-    expect(code).toBe(125)
-    expect(stderr).toMatch(/user specified IP address is supported on user defined networks only/i)
-  })
 })
 
 describe('published ports', () => {

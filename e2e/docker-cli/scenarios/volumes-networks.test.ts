@@ -169,7 +169,7 @@ describe('docker network', () => {
     for (const command of ['rm', 'inspect']) {
       const { code, stderr } = await docker('network', command, 'no-such-network')
       expect(code).toBe(1)
-      expect(stderr).toMatch(/network no-such-network not found/i)
+      expect(stderr).toMatch(/network no-such-network not found|No such network: no-such-network/i)
     }
     const { code, stderr } = await docker('network', 'rm', 'bridge')
     expect(code).toBe(1)

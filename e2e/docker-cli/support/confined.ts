@@ -14,8 +14,12 @@ export function startConfined(site: EngineSite, { argv, env }: EngineCommand): C
   const out = openSync(log, 'a')
   const script = `ip link set lo up; "$0" ${REGISTRY} & exec catatonit -- "$@"`
   const child = spawn(
-    'unshare',
+    // Ends with this process, even when nobody is left to stop it.
+    'setpriv',
     [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
       '--net',
       '--mount',
       '--pid',

@@ -1,22 +1,14 @@
 import { join } from 'node:path'
 import type { EngineCommand, EngineSite } from './engine.js'
 
-const REPO = join(import.meta.dirname, '..', '..', '..')
+const AGENT = join(import.meta.dirname, '..', '..', '..', 'apps', 'agent', 'dist', 'main.js')
 
 /** The agent alone, without a control plane, with docker's own defaults where Berth's are stricter. */
 export function berthEngine({ dir, socket, cgroupParent }: EngineSite): EngineCommand {
-  const flags = {
-    socket,
-    root: `${dir}/root`,
-    'run-root': `${dir}/run`,
-    'cgroup-parent': cgroupParent,
-    compat: 'docker',
-    'log-level': 'warn',
-  }
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value])
-  const main = join(REPO, 'apps', 'agent', 'dist', 'main.js')
+  const paths = ['--socket', socket, '--root', `${dir}/root`, '--run-root', `${dir}/run`]
+  const settings = ['--cgroup-parent', cgroupParent, '--compat', 'docker', '--allow-old-crun']
   return {
     name: 'berth',
-    argv: [process.execPath, main, '--standalone', '--allow-old-crun', ...words],
+    argv: [process.execPath, AGENT, 'serve', '--standalone', ...paths, ...settings],
   }
 }

@@ -1,23 +1,26 @@
 import type { EngineCommand, EngineSite } from './engine.js'
 
+/** A daemon writes a key to /etc/docker and makes directories in /run, whatever it is told: here both go to `$0`. */
+const OVER = `for d in etc run; do
+  mkdir -p $0/over/$d $0/work/$d
+  mount -t overlay overlay -o lowerdir=/$d,upperdir=$0/over/$d,workdir=$0/work/$d /$d
+done
+exec "$@"`
+
 /** A dockerd of our own, with its own state. catatonit stands in for docker-init, which not every distribution packages. */
 export function dockerEngine({ dir, socket, cgroupParent }: EngineSite): EngineCommand {
   const paths = ['--data-root', `${dir}/data`, '--exec-root', `${dir}/exec`, '--pidfile', `${dir}/pid`]
+  const settings = [
+    '--config-file',
+    `${dir}/daemon.json`,
+    '--log-level',
+    'warn',
+    '--cgroup-parent',
+    cgroupParent,
+  ]
+  const init = ['--init-path', '/usr/bin/catatonit']
   return {
     name: 'docker',
-    argv: [
-      'dockerd',
-      ...paths,
-      '--host',
-      `unix://${socket}`,
-      '--cgroup-parent',
-      cgroupParent,
-      '--init-path',
-      '/usr/bin/catatonit',
-      '--config-file',
-      `${dir}/daemon.json`,
-      '--log-level',
-      'warn',
-    ],
+    argv: ['sh', '-c', OVER, dir, 'dockerd', '--host', `unix://${socket}`, ...paths, ...settings, ...init],
   }
 }

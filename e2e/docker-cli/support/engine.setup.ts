@@ -7,7 +7,7 @@ import { type Confined, startConfined } from './confined.js'
 import type { EngineSite } from './engine.js'
 import { berthEngine } from './engine-berth.js'
 import { dockerEngine } from './engine-docker.js'
-import { packImages } from './images.js'
+import { packImages, TINY } from './images.js'
 
 const ENGINES = { berth: berthEngine, docker: dockerEngine }
 const READY_MS = 20_000
@@ -38,7 +38,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   try {
     await untilReady(site, engine)
-    await dockerWith({ site }, 'load', '-q', '-i', packImages(dir))
+    const loaded = await dockerWith({ site }, 'load', '-i', packImages(dir))
+    if (!loaded.stdout.includes(TINY)) throw new Error(`docker load: ${loaded.stdout}${loaded.stderr}`)
   } catch (error) {
     const log = engine.lastLines()
     await close()

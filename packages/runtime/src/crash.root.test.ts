@@ -212,7 +212,7 @@ describe('done or undone, never half', () => {
       const pushed = await prepared(async (opened) => {
         const image = await buildTinyImage(opened, { tag: reference })
         await opened.images.push(reference)
-        for (const { id } of await opened.images.list()) await opened.images.remove(id)
+        for (const { id } of await opened.images.list()) await opened.images.remove(id, { force: true })
         return image
       })
       await crash(how, failpoint, ['images', 'pull', reference])

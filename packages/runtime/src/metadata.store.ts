@@ -9,6 +9,11 @@ export interface Metadata {
   readonly db: DatabaseSync
   /** All of `work` or nothing. Synchronous, so two can never interleave. */
   transaction<T>(work: () => T): T
+  /**
+   * As `transaction`, without waiting for the disk: it is durable with the next one that waits, and lost whole with what came after it when the
+   * power fails before. For what a durable step follows, and for what recovery does again.
+   */
+  lazily<T>(work: () => T): T
   /** 1, 2, 3, … per name; never given twice. */
   next(counter: string): number
   close(): void
@@ -21,6 +26,15 @@ export function openMetadata(root: string): Metadata {
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;')
   migrate(db)
   const transaction = <T>(work: () => T): T => inTransaction(db, work)
+  const lazily = <T>(work: () => T): T => {
+    if (db.isTransaction) return work()
+    db.exec('PRAGMA synchronous = NORMAL')
+    try {
+      return inTransaction(db, work)
+    } finally {
+      db.exec('PRAGMA synchronous = FULL')
+    }
+  }
   const next = (counter: string): number => {
     const row = db
       .prepare(
@@ -29,7 +43,7 @@ export function openMetadata(root: string): Metadata {
       .get(counter)
     return Number(row?.value)
   }
-  return { db, transaction, next, close: () => db.close() }
+  return { db, transaction, lazily, next, close: () => db.close() }
 }
 
 /** A UUID that stays with this data root for ever. */

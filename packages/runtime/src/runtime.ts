@@ -65,6 +65,9 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
         .map((row) => ({ id: row.id, isRunning: row.state === 'running' })),
   })
   await modules.recover()
+  modules
+    .collect()
+    .catch((error: unknown) => options.logger.warn({ error }, 'collecting what no image needs failed'))
   const network = new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network })
   const engine: ContainerEngine = new ContainerEngine({
     root: options.root,

@@ -97,7 +97,10 @@ export class ContainerRuns {
   private async plugIn(row: ContainerRow, pid: number): Promise<void> {
     if (row.spec.network === 'none') await this.deps.network.loopbackOnly(pid)
     else if (hasCable(row.spec) && row.ipAddress !== undefined)
-      await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), row.macAddress)
+      await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), {
+        macAddress: row.macAddress,
+        hasPorts: row.ports.length > 0,
+      })
   }
 
   /**

@@ -19,6 +19,9 @@ export type TarType = 'file' | 'link' | 'symlink' | 'char' | 'block' | 'director
 /** A block that only says something about the entry that follows. */
 export type ExtensionType = 'pax' | 'global-pax' | 'long-name' | 'long-link'
 
+/** How names become text: `latin1` keeps every byte of names that are not UTF-8. */
+export type NameEncoding = 'utf8' | 'latin1'
+
 export const BLOCK_BYTES = 512
 const TYPES: Readonly<Record<string, TarType | ExtensionType>> = {
   '\0': 'file',
@@ -50,11 +53,11 @@ export const isZeroBlock = (block: Buffer): boolean => {
 }
 
 /** One 512-byte header as it stands. @throws image.layer_invalid for a wrong checksum, number or type */
-export function decodeBlock(block: Buffer): RawHeader {
+export function decodeBlock(block: Buffer, encoding: NameEncoding = 'utf8'): RawHeader {
   if (number(block, 148, 8) !== checksum(block)) throw invalidTar('a header has a wrong checksum')
   const prefix =
-    block.toString('latin1', 257, 262) === 'ustar' && block[262] === 0 ? text(block, 345, 155) : ''
-  const short = text(block, 0, 100)
+    block.toString('latin1', 257, 262) === 'ustar' && block[262] === 0 ? text(block, 345, 155, encoding) : ''
+  const short = text(block, 0, 100, encoding)
   const name = prefix === '' ? short : `${prefix}/${short}`
   const flag = String.fromCharCode(block[156] ?? 0)
   const type = TYPES[flag]
@@ -70,7 +73,7 @@ export function decodeBlock(block: Buffer): RawHeader {
     uid: natural(number(block, 108, 8)),
     gid: natural(number(block, 116, 8)),
     mtimeSeconds: number(block, 136, 12),
-    linkname: text(block, 157, 100),
+    linkname: text(block, 157, 100, encoding),
     major: number(block, 329, 8),
     minor: number(block, 337, 8),
   }
@@ -89,9 +92,9 @@ function checksum(block: Buffer): number {
   return sum
 }
 
-function text(block: Buffer, at: number, length: number): string {
+function text(block: Buffer, at: number, length: number, encoding: NameEncoding): string {
   const end = block.indexOf(0, at)
-  return block.toString('utf8', at, end < 0 || end > at + length ? at + length : end)
+  return block.toString(encoding, at, end < 0 || end > at + length ? at + length : end)
 }
 
 /** Octal digits, or GNU's base 256 when the first bit is set. */
@@ -126,12 +129,17 @@ export interface Extensions {
 }
 export const NO_EXTENSIONS: Extensions = { pax: {}, longName: undefined, longLink: undefined }
 
-export function addExtension(known: Extensions, type: ExtensionType, body: Buffer): Extensions {
-  const words = () => body.toString('utf8').replace(/\0.*$/s, '')
+export function addExtension(
+  known: Extensions,
+  type: ExtensionType,
+  body: Buffer,
+  encoding: NameEncoding = 'utf8',
+): Extensions {
+  const words = () => body.toString(encoding).replace(/\0.*$/s, '')
   switch (type) {
     case 'pax':
     case 'global-pax':
-      return { ...known, pax: { ...known.pax, ...decodePax(body) } }
+      return { ...known, pax: { ...known.pax, ...decodePax(body, encoding) } }
     case 'long-name':
       return { ...known, longName: words() }
     case 'long-link':

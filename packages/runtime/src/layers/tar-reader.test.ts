@@ -54,6 +54,7 @@ describe('an archive', () => {
   test.each<[string, Buffer]>([
     ['ends in the middle of a file', tarOf([{ name: 'a', body: 'x'.repeat(2_000) }]).subarray(0, 1_500)],
     ['is empty', Buffer.alloc(0)],
+    ['has a wrong checksum', Buffer.from(tarOf([{ name: 'a' }]).map((byte, at) => (at === 5 ? 1 : byte)))],
     ['is sparse', tarOf([{ name: 'a', pax: { 'GNU.sparse.major': '1' } }])],
     ['has a size in pax that is none', tarOf([{ name: 'a', pax: { size: '-5' } }])],
     ['goes on for ever after its end', Buffer.concat([tarOf([]), Buffer.alloc(17 * 1024 * 1024)])],

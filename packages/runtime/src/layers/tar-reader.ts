@@ -7,6 +7,7 @@ import {
   invalidTar,
   isExtension,
   isZeroBlock,
+  type NameEncoding,
   NO_EXTENSIONS,
   type TarHeader,
   withExtensions,
@@ -39,7 +40,10 @@ export class TarReader {
   private extensions: Extensions = NO_EXTENSIONS
   private global: Readonly<Record<string, string>> = {}
 
-  constructor(private readonly sink: TarSink) {}
+  constructor(
+    private readonly sink: TarSink,
+    private readonly names: NameEncoding = 'utf8',
+  ) {}
 
   /** @throws image.layer_invalid */
   push(chunk: Buffer): void {
@@ -83,8 +87,8 @@ export class TarReader {
     this.extension = undefined
     const body = Buffer.concat(parts)
     if (type === 'global-pax')
-      this.global = addExtension({ ...NO_EXTENSIONS, pax: this.global }, type, body).pax
-    else this.extensions = addExtension(this.extensions, type, body)
+      this.global = addExtension({ ...NO_EXTENSIONS, pax: this.global }, type, body, this.names).pax
+    else this.extensions = addExtension(this.extensions, type, body, this.names)
   }
 
   private header(chunk: Buffer, at: number): number {
@@ -109,7 +113,7 @@ export class TarReader {
       return
     }
     this.zeroBlocks = 0
-    const raw = decodeBlock(block)
+    const raw = decodeBlock(block, this.names)
     if (isExtension(raw)) return this.beginExtension(raw.type as ExtensionType, raw.sizeBytes)
     const pax = { ...this.global, ...this.extensions.pax }
     const header = withExtensions(raw, { ...this.extensions, pax })

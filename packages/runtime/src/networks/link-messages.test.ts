@@ -8,6 +8,7 @@ import {
   getLink,
   makeBridge,
   makeCable,
+  reflect,
   setUp,
 } from './link-messages.js'
 
@@ -52,6 +53,11 @@ describe('the bytes are those of iproute2', () => {
         '1c00c37d0000090003006574683000000000',
     ],
   ])('%s', (_, message, expected) => expect(bytesOf(message)).toBe(expected))
+
+  test('ip link set v0123456789ab type bridge_slave hairpin on, by name', () =>
+    expect(bytesOf(reflect('v0123456789ab'))).toContain(
+      '0a0004006272696467650000' + '0c000500' + '0500040001000000',
+    ))
 
   test('a hardware address goes to the end inside', () => {
     const cable = { name: 'v0', masterIndex: 2, peerName: 'eth0', peerNamespaceFd: 9 }

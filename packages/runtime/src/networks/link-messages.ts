@@ -4,7 +4,6 @@ import {
   type NetlinkAttribute,
   type NetlinkMessage,
   NLM_F_CREATE,
-  NLM_F_DUMP,
   NLM_F_EXCL,
   NLM_F_REPLACE,
   textOf,
@@ -25,6 +24,9 @@ const IFLA_LINKINFO = 18
 const IFLA_NET_NS_FD = 28
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
+const IFLA_INFO_SLAVE_KIND = 4
+const IFLA_INFO_SLAVE_DATA = 5
+const IFLA_BRPORT_MODE = 4
 const VETH_INFO_PEER = 1
 const IFA_ADDRESS = 1
 const IFA_LOCAL = 2
@@ -97,11 +99,26 @@ export function makeCable(cable: Cable): NetlinkMessage {
   ])
 }
 
+/**
+ * Lets frames leave by the port they came in: where bridged packets pass the packet rules (br_netfilter), a container's call of its own
+ * published port is answered within the bridge.
+ */
+export const reflect = (cable: string): NetlinkMessage =>
+  link(RTM_NEWLINK, 0, linkHeader(), [
+    [IFLA_IFNAME, cable],
+    [
+      IFLA_LINKINFO,
+      [
+        [IFLA_INFO_SLAVE_KIND, Buffer.from('bridge')],
+        [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, Buffer.from([1])]]],
+      ],
+    ],
+  ])
+
 export const setUp = (index: number): NetlinkMessage => link(RTM_NEWLINK, 0, up(index))
 export const deleteLink = (index: number): NetlinkMessage => link(RTM_DELLINK, 0, linkHeader(index))
 export const getLink = (name: string): NetlinkMessage =>
   link(RTM_GETLINK, 0, linkHeader(), [[IFLA_IFNAME, name]])
-export const listLinks = (): NetlinkMessage => link(RTM_GETLINK, NLM_F_DUMP, linkHeader())
 
 /** Adds the address, or leaves it when it is there. */
 export function addAddress(index: number, ip: string, prefix: number): NetlinkMessage {
@@ -133,7 +150,7 @@ export function addDefaultRoute(gateway: string, index: number): NetlinkMessage 
 
 const LINK_HEADER = 16
 
-/** Links in answers to `getLink` and `listLinks`; other messages are passed over. @throws host.netlink_malformed */
+/** Links in answers to `getLink`; other messages are passed over. @throws host.netlink_malformed */
 export function decodeLinks(answers: readonly NetlinkMessage[]): readonly Link[] {
   return answers
     .filter(({ type, payload }) => type === RTM_NEWLINK && payload.length >= LINK_HEADER)

@@ -10,6 +10,7 @@ import {
   type Link,
   makeBridge,
   makeCable,
+  reflect,
   setUp,
 } from './link-messages.js'
 
@@ -54,6 +55,8 @@ export interface Plug {
   readonly ip: string
   readonly macAddress: string | undefined
   readonly subnet: Subnet
+  /** Ports lead to it, from itself too. */
+  readonly hasPorts: boolean
 }
 
 /** Makes the cable and everything inside the container's namespace: two datagrams and one question. */
@@ -68,7 +71,10 @@ export async function plugIn(plug: Plug): Promise<void> {
       peerMac: plug.macAddress,
     }
     await withNetlink(openHere, (socket) =>
-      socket.request(`making the cable ${plug.cable}`, [makeCable(cable)]),
+      socket.request(`making the cable ${plug.cable}`, [
+        makeCable(cable),
+        ...(plug.hasPorts ? [reflect(plug.cable)] : []),
+      ]),
     )
   } finally {
     closeSync(namespace)

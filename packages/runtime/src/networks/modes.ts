@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net'
 import { fault } from '@berth/core'
 import type { ContainerSpec, PortMapping } from '../api.js'
 
@@ -24,8 +23,10 @@ export function publishedPorts(
   return ports
 }
 
+const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/
+
 function assertHostIp(hostIp: string, container: string): void {
-  if (isIPv4(hostIp)) return
+  if (IPV4.test(hostIp) && hostIp.split('.').every((octet) => Number(octet) <= 255)) return
   const why = hostIp.includes(':') ? 'IPv6 is not supported yet' : 'it is not an IPv4 address'
   throw fault.invalidArgument(
     'port.host_ip_invalid',

@@ -10,6 +10,11 @@ export interface NetworkOptions {
   readonly subnet: string
 }
 
+export interface PlugOptions {
+  readonly macAddress?: string | undefined
+  readonly hasPorts?: boolean
+}
+
 /**
  * The host's bridge and packet rules, in the network namespace this process runs in. A container's namespace is made by the OCI runtime and
  * lives as long as its processes; its cable (veth) goes with it, so that nothing can leak.
@@ -53,9 +58,10 @@ export class BridgeNetwork {
   }
 
   /** Plugs the namespace of a created container in. */
-  async connect(pid: number, ip: string, cable: string, macAddress?: string): Promise<void> {
+  async connect(pid: number, ip: string, cable: string, options: PlugOptions = {}): Promise<void> {
     const { index } = await this.ensure()
-    await plugIn({ pid, bridgeIndex: index, cable, ip, macAddress, subnet: this.subnet })
+    const { macAddress, hasPorts = false } = options
+    await plugIn({ pid, bridgeIndex: index, cable, ip, macAddress, hasPorts, subnet: this.subnet })
   }
 
   async loopbackOnly(pid: number): Promise<void> {

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { fault } from '@berth/core'
 import type { ContainerSpec } from '../api.js'
+import { isIP } from '../host/ip-address.js'
 import { checkCapabilities } from './capabilities.js'
 import { checkMounts } from './check-mounts.js'
 import { checkDevices } from './device-rules.js'

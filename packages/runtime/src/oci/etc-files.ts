@@ -1,6 +1,6 @@
-import { isIP } from 'node:net'
 import { fault } from '@berth/core'
 import type { ContainerSpec, DnsSpec } from '../api.js'
+import { isIP } from '../host/ip-address.js'
 
 /** The texts of a container's /etc/hosts and /etc/resolv.conf. */
 

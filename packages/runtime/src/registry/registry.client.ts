@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream'
 import { type Digest, Fault, fault, systemClock } from '@berth/core'
 import type { RegistryAccess, RegistryAuth } from '../api.js'
 import { MANIFEST_ACCEPT, MANIFEST_MAX_BYTES } from '../images/manifest.js'
+import { failureOf } from './answer.client.js'
 import { Authorizer } from './authorizer.client.js'
 import { registryEndpoint } from './endpoint.js'
 import { HttpClient, type HttpRequest, type HttpResponse, readBody } from './http.client.js'
-import { PATIENCE, type Patience, parseRetryAfter, retryDelayMs } from './retry.js'
+import { PATIENCE, type Patience, retryDelayMs } from './retry.js'
 
 const REDIRECTS_MAX = 5
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -341,28 +342,8 @@ export class RegistryClient {
   }
 
   private async failure(response: HttpResponse, subject: string): Promise<Fault> {
-    const body = await readBody(response, 64 * 1024).catch(() => Buffer.alloc(0))
-    const said = body.toString('utf8').replace(/\s+/g, ' ').slice(0, 300)
-    if (response.status === 401 || response.status === 403) return this.authorizer.refused()
-    if (response.status === 404)
-      return fault.notFound(
-        'image.not_found',
-        `${this.host}/${subject} does not exist in the registry: check name and tag`,
-        { params: { image: `${this.host}/${subject}` } },
-      )
-    const wait = parseRetryAfter(response.headers['retry-after'], systemClock.nowMs())
-    if (response.status === 429)
-      return fault.unavailable('registry.rate_limited', `registry ${this.host} limits requests`, wait)
-    if (response.status >= 500 || response.status === 408)
-      return fault.unavailable(
-        'registry.unreachable',
-        `registry ${this.host} answers ${response.status} for ${subject}: ${said}`,
-        wait,
-      )
-    return fault.failedPrecondition(
-      'registry.refused',
-      `registry ${this.host} refuses ${subject} with ${response.status}: ${said}`,
-    )
+    const failure = await failureOf(this.host, response, subject, systemClock.nowMs())
+    return failure === 'unauthorized' ? this.authorizer.refused() : failure
   }
 
   private async retrying<T>(

@@ -113,7 +113,8 @@ export class SnapshotStore {
     const found = this.find(key)
     const path = join(this.root, 's', String(found?.dir))
     if (found && existsSync(path)) renameSync(path, `${path}.gone`)
-    this.metadata.transaction(() => {
+    // Who removes it has said so durably before: when this is lost, recovery removes it again.
+    this.metadata.lazily(() => {
       this.metadata.db.prepare('DELETE FROM snapshot WHERE key = ?').run(key)
       also()
     })
@@ -125,6 +126,13 @@ export class SnapshotStore {
       .prepare('SELECT key, layers FROM snapshot')
       .all()
       .map((row) => ({ key: String(row.key), layers: JSON.parse(String(row.layers)) as number[] }))
+  }
+
+  /** Of an overlay, relative to the root; layers from the top down. @throws snapshot.not_found */
+  directories(key: string): { readonly upper: string; readonly lower: readonly string[] } {
+    const found = this.find(key)
+    if (!found) throw fault.internal('snapshot.not_found', `snapshot ${key} does not exist`)
+    return { upper: `s/${found.dir}`, lower: [...found.layers].reverse().map((layer) => `l/${layer}`) }
   }
 
   private find(key: string): { dir: number; layers: readonly number[] } | undefined {

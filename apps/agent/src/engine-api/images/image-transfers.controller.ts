@@ -4,6 +4,7 @@ import { type ImageRecord, parseReference, type Runtime } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
 import { ProgressStream } from '../progress-stream.js'
 import type { ImageEndpointDeps } from './images.controller.js'
+import { inRegistryWords } from './registry-words.js'
 import { TransferReport } from './transfer-report.js'
 
 /** Images to and from registries and archives. */
@@ -52,17 +53,21 @@ async function pull({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
     })
   let isAnnounced = false
   await out.run(async () => {
-    const image = await runtime.images.pull(text, {
-      ...authOf(call),
-      ...(platform === undefined ? {} : { platform }),
-      signal: call.signal,
-      onProgress: (progress) => {
-        const lines = report.lines(progress, nowMs())
-        if (lines.length > 0 && !isAnnounced) announce()
-        isAnnounced ||= lines.length > 0
-        for (const line of lines) out.tell(line)
-      },
-    })
+    const image = await runtime.images
+      .pull(text, {
+        ...authOf(call),
+        ...(platform === undefined ? {} : { platform }),
+        signal: call.signal,
+        onProgress: (progress) => {
+          const lines = report.lines(progress, nowMs())
+          if (lines.length > 0 && !isAnnounced) announce()
+          isAnnounced ||= lines.length > 0
+          for (const line of lines) out.tell(line)
+        },
+      })
+      .catch((error: unknown) => {
+        throw inRegistryWords(error, text)
+      })
     if (!isAnnounced) announce()
     const word = before?.id === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
     out.tell({ status: `Digest: ${digestFor(image, `${reference.host}/${reference.repository}`)}` })
@@ -91,13 +96,17 @@ async function push({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
     out.tell({ status: `The push refers to repository [${familiarName(bareName(name))}]` })
     for (const reference of references) {
       const report = new TransferReport('push')
-      const { digest, sizeBytes } = await runtime.images.push(reference, {
-        ...authOf(call),
-        signal: call.signal,
-        onProgress: (progress) => {
-          for (const line of report.lines(progress, nowMs())) out.tell(line)
-        },
-      })
+      const { digest, sizeBytes } = await runtime.images
+        .push(reference, {
+          ...authOf(call),
+          signal: call.signal,
+          onProgress: (progress) => {
+            for (const line of report.lines(progress, nowMs())) out.tell(line)
+          },
+        })
+        .catch((error: unknown) => {
+          throw inRegistryWords(error, reference)
+        })
       const pushed = parseReference(reference).tag ?? ''
       out.tell({ status: `${pushed}: digest: ${digest} size: ${sizeBytes}` })
       out.tell({ progressDetail: {}, aux: { Tag: pushed, Digest: digest, Size: sizeBytes } })

@@ -78,9 +78,18 @@ export function matchesNetwork(engineId: string, name: NetworkName, filters: Fil
     filters.allows('driver', name === 'none' ? 'null' : name) &&
     filters.allowsSome('id', (part) => id.includes(part)) &&
     filters.allowsLabels({}) &&
-    filters.allowsSome('name', (part) => name.includes(part)) &&
+    filters.allowsSome('name', (pattern) => fitsAnchored(pattern, name)) &&
     filters.allows('scope', 'local') &&
     filters.allows('type', 'builtin') &&
     filters.bool('dangling') !== true
   )
+}
+
+/** A part of the name, or its beginning or end where the pattern says so with `^` or `$`. */
+function fitsAnchored(pattern: string, name: string): boolean {
+  const text = pattern.replace(/^\^/, '').replace(/\$$/, '')
+  const [isFirst, isLast] = [pattern.startsWith('^'), pattern.endsWith('$')]
+  if (isFirst && isLast) return name === text
+  if (isFirst) return name.startsWith(text)
+  return isLast ? name.endsWith(text) : name.includes(text)
 }

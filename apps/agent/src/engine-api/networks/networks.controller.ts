@@ -1,6 +1,7 @@
 import { fault } from '@berth/core'
 import { type Call, Filters, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
+import { z } from 'zod'
 import {
   findNetwork,
   matchesNetwork,
@@ -36,12 +37,34 @@ export function networkRoutes(deps: NetworkEndpointDeps): readonly Route[] {
         )
       },
     },
+    { method: 'POST', path: '/networks/create', handle: create },
+    { method: 'POST', path: '/networks/{id}/connect', handle: refuseMore },
+    { method: 'POST', path: '/networks/{id}/disconnect', handle: refuseMore },
     {
       method: 'POST',
       path: '/networks/prune',
       handle: async (call) => call.json(200, { NetworksDeleted: null }),
     },
   ]
+}
+
+const createSchema = z.object({ Name: z.string().min(1, 'a network needs a name') })
+
+async function create(call: Call): Promise<void> {
+  const { Name: name } = await call.readJson(createSchema)
+  if (NETWORKS.some((known) => known === name))
+    throw fault.permissionDenied(
+      'network.predefined',
+      `operation is not permitted on predefined ${name} network`,
+    )
+  await refuseMore()
+}
+
+async function refuseMore(): Promise<void> {
+  throw fault.unimplemented(
+    'network.one_bridge',
+    'this engine has the networks bridge, host and none: use one of them, or share the network of another container with --network container:NAME',
+  )
 }
 
 const json = async ({ runtime, startedAt }: NetworkEndpointDeps, name: NetworkName): Promise<unknown> => {

@@ -3,6 +3,7 @@ import { fault } from '@berth/core'
 import { type Call, Filters, parseTimeNanos, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import { z } from 'zod'
+import { inRegistryWords } from '../images/registry-words.js'
 import { EVENT_FILTERS, eventLine, matchesEvent } from './event-json.js'
 import { readHostFacts } from './host-facts.exec.js'
 import { type EngineFacts, infoJson, versionJson } from './info-json.js'
@@ -106,11 +107,14 @@ async function login(runtime: Runtime, call: Call): Promise<void> {
     serveraddress === '' || HUB.test(serveraddress)
       ? 'docker.io'
       : serveraddress.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
-  await runtime.images.login({
+  const login = runtime.images.login({
     host,
     username,
     password,
     ...(identitytoken === '' ? {} : { identityToken: identitytoken }),
+  })
+  await login.catch((error: unknown) => {
+    throw inRegistryWords(error, host)
   })
   call.json(200, { Status: 'Login Succeeded', IdentityToken: '' })
 }
