@@ -23,4 +23,5 @@ export const METADATA_MIGRATIONS: readonly string[] = [
      id TEXT PRIMARY KEY, name TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL
    ) STRICT;
    CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), uuid TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE volume (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
 ]

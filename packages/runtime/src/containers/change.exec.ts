@@ -24,7 +24,8 @@ export async function renameContainer(
 }
 
 /**
- * Within a turn. What runs has its new limits before they are written down, and its old ones again when that fails.
+ * Within a turn. What runs gets its new limits when they have been written down, after a crash when it is adopted; what the kernel refuses is
+ * as before.
  * @throws container.spec_invalid, container.limit_refused
  */
 export async function updateContainer(
@@ -43,9 +44,14 @@ export async function updateContainer(
   checkSpec(spec)
   checkResources(spec.resources ?? {}, hostCapacity())
   if (change.resources) checkLive(row, change.resources)
-  if (change.resources && isUp(row)) applyLimits(engine.runs.cgroup(row), spec.resources ?? {})
-  await failpoint('container.update.after_limits')
   const updated = store.update(id, { spec })
+  try {
+    await failpoint('container.update.after_row')
+    if (change.resources && isUp(row)) applyLimits(engine.runs.cgroup(row), spec.resources ?? {})
+  } catch (error) {
+    store.update(id, { spec: row.spec })
+    throw error
+  }
   engine.emit('update', updated)
   return info(updated)
 }

@@ -1,4 +1,4 @@
-import type { ContainerRow } from './containers.store.js'
+import type { ContainerRow } from './container-row.js'
 import { isContainerState } from './lifecycle.js'
 
 type Fields = Readonly<Record<string, unknown>>

@@ -1,10 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { type Clock, type ContainerId, type Fault, failpoint, type Logger } from '@berth/core'
+import { type Clock, type ContainerId, failpoint, type Logger } from '@berth/core'
 import type {
   ContainerAction,
   ContainerExit,
-  ContainerInfo,
   ContainerStats,
   HealthState,
   ImageRecord,
@@ -13,13 +12,13 @@ import type {
 import type { NewEvent } from '../event-log.js'
 import { isFrozen, thawCgroup } from '../host/cgroup-processes.exec.js'
 import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
-import { processStartTime, signalProcess } from '../host/process.exec.js'
+import { signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { endOpenLines } from '../logs/logs.store.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { ContainerStreams } from '../stdio/container-streams.exec.js'
-import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
+import type { ContainerRow, ContainerStore } from './containers.store.js'
 import { findExit, isAlive, isWatched, watchExits } from './exits.exec.js'
 import { HealthChecks, type Probe } from './health.loop.js'
 import { isUp } from './lifecycle.js'
@@ -30,7 +29,6 @@ import { hasPolicy, planRestart, runEnd } from './restart-policy.js'
 import { Restarts } from './restarts.loop.js'
 import { ContainerRuns } from './runs.exec.js'
 import { SIGKILL } from './signals.js'
-import { restartByPolicy } from './start.exec.js'
 import { Turns } from './turns.js'
 import { Waits } from './waits.js'
 
@@ -54,6 +52,8 @@ export interface EngineDeps {
   readonly mounts?: MountRoom
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
+  /** A restart by policy whose time has come. */
+  restart(id: ContainerId): Promise<void>
   /** What an unhealthy container's check asks for. */
   react(id: ContainerId, action: 'kill' | 'restart' | 'stop'): Promise<void>
 }
@@ -79,7 +79,7 @@ export class ContainerEngine {
 
   constructor(readonly deps: EngineDeps) {
     this.runs = new ContainerRuns(deps)
-    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => restartByPolicy(this, id) })
+    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => deps.restart(id) })
     this.health = new HealthChecks({
       ...{ clock: deps.clock, logger: deps.logger, probe: deps.probe },
       find: (id) => deps.store.find(id),
@@ -195,7 +195,7 @@ export class ContainerEngine {
       if (row?.state !== 'exited' && row?.state !== 'restarting') return
       await failpoint('container.exit.after_row')
       if (row.spec.autoRemove && !this.betweenRuns.has(id)) return this.remove(id, true)
-      await this.runs.tearDown(row, this.paths(id))
+      await this.tearDown(row)
       await this.syncRules(row)
     })
   }
@@ -222,13 +222,19 @@ export class ContainerEngine {
     this.waits.removed(id, exit)
   }
 
+  /** What a run made goes, in the kernel and among the mounts. */
+  async tearDown(row: ContainerRow, mayBeStarting = false): Promise<void> {
+    await this.runs.tearDown(row, this.paths(row.id), mayBeStarting)
+    await this.deps.mounts?.leave?.(row)
+  }
+
   /** Everything of it goes, its row last. */
   async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
     const { id } = row
     const paths = this.paths(id)
     const cgroup = this.runs.cgroup(row)
     if (isFrozen(cgroup)) thawCgroup(cgroup)
-    await this.runs.tearDown(row, paths, mayBeStarting)
+    await this.tearDown(row, mayBeStarting)
     await failpoint('container.remove.after_teardown')
     if (row.removesVolumes || row.state === 'creating') await this.deps.mounts?.removeAnonymous(id)
     await rm(paths.dir, { recursive: true, force: true })
@@ -248,10 +254,16 @@ export class ContainerEngine {
     if (this.deps.store.list().length > 0) await this.syncRules(undefined)
   }
 
-  /** A share of the running containers each time: those whose process or monitor is gone without an exit file. */
+  /**
+   * A share of the containers each time: those whose process or monitor is gone without an exit file, and those whose restart failed in a way
+   * that nobody foresaw.
+   */
   private sweep({ part, parts }: { readonly part: number; readonly parts: number }): void {
     for (const [index, row] of this.deps.store.list().entries()) {
-      if (index % parts !== part || !isUp(row)) continue
+      if (index % parts !== part) continue
+      if (row.state === 'restarting' && !this.restarts.has(row.id))
+        this.restarts.schedule(row.id, row.restartDelayMs ?? 0)
+      if (!isUp(row)) continue
       if (!isAlive(row, this.deps.bootId) || !isWatched(this.paths(row.id))) this.settle(row.id)
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock, ContainerId, Logger } from '@berth/core'
 import type { HealthState } from '../api.js'
-import type { ContainerRow } from './containers.store.js'
+import type { ContainerRow } from './container-row.js'
 import { type HealthConfig, nextHealth, OUTPUT_MAX_BYTES, probePauseMs } from './health.js'
 
 /** Runs a program in a running container. Output beyond the limit is dropped; after `timeoutMs` it is killed and the exit code is -1. */

@@ -1,13 +1,6 @@
 import { type ContainerId, fault } from '@berth/core'
 import type { ContainerSpec } from '../api.js'
-import type { ContainerRow } from './containers.store.js'
-
-/** Ids of the containers whose namespaces it lives in, as they were when it was created. */
-export interface Joins {
-  readonly network?: ContainerId
-  readonly pid?: ContainerId
-  readonly ipc?: ContainerId
-}
+import type { ContainerRow, Joins } from './container-row.js'
 
 const WORDS: readonly (readonly [keyof Joins, string])[] = [
   ['network', 'network'],

@@ -1,6 +1,6 @@
 import type { ContainerId } from '@berth/core'
 import type { ImageRecord, MountedPoint } from '../api.js'
-import type { ContainerRow } from './containers.store.js'
+import type { ContainerRow } from './container-row.js'
 
 /** What the volumes do for a container. */
 export interface MountRoom {
@@ -8,6 +8,8 @@ export interface MountRoom {
   prepare(row: ContainerRow, image: ImageRecord): Promise<readonly MountedPoint[]>
   /** Before each start: sources that must be there are. */
   ensureSources?(row: ContainerRow): Promise<void>
+  /** After a run, or a start that failed: what was mounted for it alone goes. Idempotent. */
+  leave?(row: ContainerRow): Promise<void>
   /** Volumes that were made for this container and have no name. Idempotent. */
   removeAnonymous(id: ContainerId): Promise<void>
 }

@@ -2,7 +2,6 @@ import { type ContainerId, fault } from '@berth/core'
 import type { ContainerInfo, Containers, LogOptions } from '../api.js'
 import type { ContainerExecs } from '../execs/container-execs.exec.js'
 import type { ContainerStreams } from '../stdio/container-streams.exec.js'
-import { unbuilt } from '../unbuilt.js'
 import { renameContainer, updateContainer } from './change.exec.js'
 import { type ContainerStore, info } from './containers.store.js'
 import { createContainer } from './create.exec.js'
@@ -15,11 +14,13 @@ import { assertUp, killContainer, restartContainer, stopContainer } from './stop
 import { processTable } from './top.exec.js'
 
 /** The public face over the engine: defaults, idempotence and one operation at a time per container. */
+// size: a flat table, a line or two for each method
 export function openContainers(
   engine: ContainerEngine,
   store: ContainerStore,
   streams: ContainerStreams,
   execs: ContainerExecs,
+  face: Pick<Containers, 'files' | 'commit'>,
 ): Containers {
   const withExecs = (container: ContainerInfo) => ({ ...container, execIds: execs.idsOf(container.id) })
   return {
@@ -72,15 +73,9 @@ export function openContainers(
       return attachment
     },
     resize: async (id, size) => streams.resize(store.get(id), engine.paths(id), size),
-    commit: unbuilt('containers.commit'),
+    commit: face.commit,
     execs,
-    files: {
-      stat: unbuilt('files.stat'),
-      copyOut: unbuilt('files.copyOut'),
-      copyIn: unbuilt('files.copyIn'),
-      diff: unbuilt('files.diff'),
-      export: unbuilt('files.export'),
-    },
+    files: face.files,
   }
 }
 

@@ -12,11 +12,16 @@ export async function pauseContainer(engine: ContainerEngine, id: ContainerId): 
   if (row.state === 'paused') throw pausedFault(row.spec.name)
   const cgroup = engine.runs.cgroup(row)
   await freezeCgroup(cgroup)
-  await failpoint('container.pause.after_freeze')
-  // It may have ended, or been killed, while it froze.
-  engine.settle(id)
-  if (store.find(id)?.state !== 'running') return thawCgroup(cgroup)
-  engine.emit('pause', store.update(id, { state: 'paused' }))
+  try {
+    await failpoint('container.pause.after_freeze')
+    // It may have ended, or been killed, while it froze.
+    engine.settle(id)
+    if (store.find(id)?.state !== 'running') return thawCgroup(cgroup)
+    engine.emit('pause', store.update(id, { state: 'paused' }))
+  } catch (error) {
+    thawCgroup(cgroup)
+    throw error
+  }
 }
 
 /** Within a turn. @throws container.not_paused */

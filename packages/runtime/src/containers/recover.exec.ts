@@ -8,6 +8,7 @@ import type { ContainerEngine } from './engine.exec.js'
 import { isAlive } from './exits.exec.js'
 import { healthConfig } from './health.js'
 import { isUp } from './lifecycle.js'
+import { applyLimits } from './limits.exec.js'
 import { shortId } from './paths.js'
 import { policyOf, startsAtOpen } from './restart-policy.js'
 
@@ -52,7 +53,7 @@ async function recover(
     return engine.emit('destroy', row)
   }
   if (isUp(row)) return isAlive(row, engine.deps.bootId) ? adopt(engine, row) : settled(engine, row)
-  if (existsSync(paths.bundle) || workers.has(row.id)) await engine.runs.tearDown(row, paths, true)
+  if (existsSync(paths.bundle) || workers.has(row.id)) await engine.tearDown(row, true)
   await goOn(engine, row)
 }
 
@@ -62,10 +63,11 @@ async function adopt(engine: ContainerEngine, row: ContainerRow): Promise<void> 
   const state = isFrozen(engine.runs.cgroup(row)) ? 'paused' : 'running'
   if (state !== row.state) store.update(row.id, { state })
   engine.deps.streams.adopt(row, engine.paths(row.id))
-  if (!row.health) return
-  const image = await images.find(row.imageId)
+  const image = row.health && (await images.find(row.imageId))
   const check = image && healthConfig(row.spec, image.config)
   if (check) engine.health.follow(row.id, check)
+  // A crash may have come between the row and the kernel; limits it has already are not written again.
+  if (row.spec.resources) applyLimits(engine.runs.cgroup(row), row.spec.resources)
 }
 
 async function settled(engine: ContainerEngine, row: ContainerRow): Promise<void> {

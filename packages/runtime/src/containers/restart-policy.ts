@@ -1,5 +1,5 @@
 import type { RestartPolicy } from '../api.js'
-import type { ContainerRow } from './containers.store.js'
+import type { ContainerRow } from './container-row.js'
 
 /** How a run ended, as far as a restart policy is concerned. */
 export interface RunEnd {

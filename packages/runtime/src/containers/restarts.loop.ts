@@ -13,7 +13,7 @@ const AT_ONCE = 4
 export class Restarts {
   private readonly waiting = new Map<ContainerId, AbortController>()
   private readonly queue: (() => void)[] = []
-  private active = 0
+  private readonly active = new Set<ContainerId>()
   private isClosed = false
 
   constructor(private readonly deps: RestartsDeps) {}
@@ -35,6 +35,11 @@ export class Restarts {
     return wait !== undefined
   }
 
+  /** Whether one waits or is being made. */
+  has(id: ContainerId): boolean {
+    return this.waiting.has(id) || this.active.has(id)
+  }
+
   close(): void {
     this.isClosed = true
     for (const id of [...this.waiting.keys()]) this.cancel(id)
@@ -46,14 +51,14 @@ export class Restarts {
     } catch {
       return
     }
-    if (this.active >= AT_ONCE) await new Promise<void>((resolve) => this.queue.push(resolve))
+    if (this.active.size >= AT_ONCE) await new Promise<void>((resolve) => this.queue.push(resolve))
     if (wait.signal.aborted) return this.queue.shift()?.()
     this.waiting.delete(id)
-    this.active += 1
+    this.active.add(id)
     try {
       await this.deps.restart(id)
     } finally {
-      this.active -= 1
+      this.active.delete(id)
       this.queue.shift()?.()
     }
   }

@@ -104,7 +104,7 @@ async function programOf({ deps }: ContainerEngine, { spec, imageId }: Container
 async function undoStart(engine: ContainerEngine, row: ContainerRow, failure: Fault, by: By): Promise<void> {
   const { id } = row
   engine.health.leave(id)
-  await engine.runs.tearDown(row, engine.paths(id), true)
+  await engine.tearDown(row, true)
   if (failure.code !== 'container.join_failed') engine.tellNetwork('disconnect', row)
   const code = startExitCode(failure)
   const again = by === 'policy' && code === NOT_THE_PROGRAM ? planRestart(runEnd(row, code, 0)) : undefined

@@ -19,4 +19,5 @@ export function placeOf(name: string, directory: string): readonly string[] {
 export const invalidArchive = (why: string) => fault.invalidArgument('archive.invalid', why)
 
 /** For messages: a latin1 name as the text it most likely is. */
-export const shown = (name: string): string => JSON.stringify(Buffer.from(name, 'latin1').toString().slice(0, 200))
+export const shown = (name: string): string =>
+  JSON.stringify(Buffer.from(name, 'latin1').toString().slice(0, 200))

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs'
-import { changeDirectory, O_DIRECTORY, O_NOFOLLOW, openBelow, readXattrs, RESOLVE } from '../host/confined.js'
+import { changeDirectory, O_DIRECTORY, O_NOFOLLOW, openBelow, RESOLVE, readXattrs } from '../host/confined.js'
 import { nameBelow } from './requested-path.js'
 import type { RawChange } from './requests.js'
 import type { TreeReader } from './tree-reader.child.js'
@@ -109,4 +109,3 @@ function differs(before: fs.Stats, after: fs.Stats): boolean {
   if (after.isDirectory()) return false
   return before.rdev !== after.rdev || before.size !== after.size || before.mtimeMs !== after.mtimeMs
 }
-

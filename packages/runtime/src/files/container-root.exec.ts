@@ -1,6 +1,7 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
-import { processStartTime } from '../host/process.exec.js'
+import { closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs'
 import type { ContainerRow } from '../containers/containers.store.js'
+import type { ContainerPaths } from '../containers/paths.js'
+import { processStartTime } from '../host/process.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { IdShift, LayersView, RootView, ViewMount } from './requests.js'
 
@@ -11,6 +12,9 @@ export interface RootDeps {
   readonly runRoot: string
   readonly snapshots: SnapshotStore
   readonly userNamespace?: IdShift
+  pathsOf(id: ContainerRow['id']): ContainerPaths
+  /** Where a volume's data lies. */
+  volumePath(name: string): string
 }
 
 /** How a container's files are seen: `fd` belongs to whoever asked. */
@@ -36,7 +40,11 @@ export function openRunningRoot(deps: RootDeps, row: ContainerRow): ContainerRoo
 }
 
 /** A mounted root of the host's, without what the container has in it. */
-export function openMountedRoot(deps: RootDeps, row: ContainerRow, rootfs: string): ContainerRoot | undefined {
+export function openMountedRoot(
+  deps: RootDeps,
+  row: ContainerRow,
+  rootfs: string,
+): ContainerRoot | undefined {
   const fd = openQuietly(rootfs)
   return fd === undefined ? undefined : { view: { kind: 'descriptor', shift: shiftOf(deps, row) }, fd }
 }
@@ -52,7 +60,7 @@ export function overlayView(
     ...layersView(deps, row),
     isWritten: how.isWritten,
     readOnlyRoot: how.isWritten && (row.spec.readOnlyRootfs ?? false),
-    mounts: how.withMounts ? viewMounts(row) : [],
+    mounts: how.withMounts ? [...etcMounts(deps, row), ...viewMounts(deps, row)] : [],
   }
 }
 
@@ -61,8 +69,18 @@ export function layersView(deps: RootDeps, { id }: Pick<ContainerRow, 'id'>): La
   return { ...stagedView(deps, lower), upper }
 }
 
+type Place = Pick<RootDeps, 'root' | 'runRoot'>
+
 /** Layers alone, from the top down, as `l/3`. */
-export function stagedView(deps: Pick<RootDeps, 'root' | 'runRoot'>, lower: readonly string[]): LayersView {
+export const imageView = (deps: Place, lower: readonly string[]): RootView => ({
+  kind: 'overlay',
+  ...stagedView(deps, lower),
+  isWritten: false,
+  readOnlyRoot: false,
+  mounts: [],
+})
+
+function stagedView(deps: Place, lower: readonly string[]): LayersView {
   const stage = `${deps.runRoot}/view`
   mkdirSync(stage, { recursive: true, mode: 0o700 })
   return { dataRoot: deps.root, stage, lower, upper: undefined }
@@ -72,12 +90,29 @@ export function stagedView(deps: Pick<RootDeps, 'root' | 'runRoot'>, lower: read
 const shiftOf = (deps: RootDeps, row: ContainerRow): IdShift | undefined =>
   row.spec.namespaces?.user === 'remap' ? (deps.userNamespace ?? DEFAULT_SHIFT) : undefined
 
-function viewMounts(row: ContainerRow): readonly ViewMount[] {
+/** Of the last start. */
+function etcMounts(deps: RootDeps, { id, spec }: ContainerRow): readonly ViewMount[] {
+  const { hosts, hostname, resolvConf } = deps.pathsOf(id)
+  const files = { '/etc/hosts': hosts, '/etc/hostname': hostname, '/etc/resolv.conf': resolvConf }
+  return Object.entries(files)
+    .filter(
+      ([target, source]) => existsSync(source) && !spec.mounts?.some((mount) => mount.target === target),
+    )
+    .map(([target, source]) => ({
+      source,
+      subpath: undefined,
+      target,
+      readOnly: spec.readOnlyRootfs ?? false,
+    }))
+}
+
+function viewMounts(deps: RootDeps, row: ContainerRow): readonly ViewMount[] {
   return (row.mounts ?? []).flatMap((mount): ViewMount[] => {
     if (mount.type === 'tmpfs') return []
-    const source = mount.hostPath ?? mount.source
+    const subpath = mount.type === 'volume' ? mount.subpath : undefined
+    const source = subpath === undefined ? mount.hostPath : deps.volumePath(mount.source ?? '')
     if (source === undefined) return []
-    return [{ source, subpath: undefined, target: mount.target, readOnly: mount.readOnly ?? false }]
+    return [{ source, subpath, target: mount.target, readOnly: mount.readOnly ?? false }]
   })
 }
 

@@ -20,7 +20,10 @@ export function fileFault(error: unknown, path: string): unknown {
       return fault.invalidArgument('file.not_a_directory', `lstat ${path}: not a directory`)
     case 'ELOOP':
     case 'EXDEV':
-      return fault.invalidArgument('file.path_refused', `${path} is a loop, or leads where no path of a container may`)
+      return fault.invalidArgument(
+        'file.path_refused',
+        `${path} is a loop, or leads where no path of a container may`,
+      )
     case 'ENAMETOOLONG':
       return fault.invalidArgument('file.path_refused', `${path} has a name that is too long`)
     case 'EROFS':

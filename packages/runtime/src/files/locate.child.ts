@@ -1,8 +1,8 @@
 import * as fs from 'node:fs'
 import { posix } from 'node:path'
 import { changeDirectory, O_DIRECTORY, O_PATH, openBelow } from '../host/confined.js'
-import type { RawStat } from './requests.js'
 import { requestedPath } from './requested-path.js'
+import type { RawStat } from './requests.js'
 import { IN_ROOT } from './root-view.child.js'
 
 /** A place in the root, held by a descriptor of its directory. */

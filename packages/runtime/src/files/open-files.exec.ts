@@ -3,7 +3,7 @@ import { type ContainerId, fault } from '@berth/core'
 import type {
   CommitOptions,
   ContainerAction,
-  ContainerFiles,
+  Containers,
   CopyInOptions,
   FileChange,
   FileStat,
@@ -27,8 +27,6 @@ export interface FilesDeps extends RootDeps {
   readonly store: ContainerStore
   /** One operation at a time on a container that does not run. */
   exclusive<T>(id: ContainerId, work: () => Promise<T>): Promise<T>
-  /** Where its root is mounted on the host while it runs. */
-  rootfsOf(id: ContainerId): string
   findImage(id: string): Promise<ImageRecord | undefined>
   makeImage(image: NewImage): Promise<ImageRecord>
   pause(id: ContainerId): Promise<void>
@@ -38,10 +36,7 @@ export interface FilesDeps extends RootDeps {
 }
 
 /** Files of containers, and images from them: each call is one short-lived child that is confined to the container's root. */
-export function openFiles(deps: FilesDeps): {
-  readonly files: ContainerFiles
-  commit(id: ContainerId, options: CommitOptions): Promise<ImageRecord>
-} {
+export function openFiles(deps: FilesDeps): Pick<Containers, 'files' | 'commit'> {
   return {
     files: {
       stat: (id, path) => stat(deps, id, path),
@@ -85,7 +80,8 @@ async function copyIn(
     copyOwners: options.copyOwners ?? false,
   })
   const running = openRunningRoot(deps, deps.store.get(id))
-  const write = ({ view, fd }: ContainerRoot) => writeFiles(request(view), archive, rootOf(fd, options.signal))
+  const write = ({ view, fd }: ContainerRoot) =>
+    writeFiles(request(view), archive, rootOf(fd, options.signal))
   if (running) await withRoot(running, write)
   else
     await deps.exclusive(id, () => {
@@ -145,7 +141,7 @@ const changesAsLayer = (deps: FilesDeps, row: ContainerRow): Promise<ChildArchiv
 
 /** To look at: what a running container has, else a throw-away overlay, so that nobody has to wait for the reader. */
 function readRoot(deps: FilesDeps, row: ContainerRow, withMounts: boolean): ContainerRoot {
-  const rootfs = deps.rootfsOf(row.id)
+  const rootfs = deps.pathsOf(row.id).rootfs
   const running = withMounts ? openRunningRoot(deps, row) : mountedRoot(deps, row, rootfs)
   return running ?? stoppedRoot(deps, row, { isWritten: false, withMounts })
 }
@@ -180,7 +176,8 @@ function checked(path: string): string {
 }
 
 function statFrom(said: FilesAnswer): FileStat {
-  if (said.kind !== 'stat') throw fault.internal('file.child_failed', 'the files child did not say what it found')
+  if (said.kind !== 'stat')
+    throw fault.internal('file.child_failed', 'the files child did not say what it found')
   const { modifiedAtMs, ...rest }: RawStat = said.stat
   return { ...rest, modifiedAt: new Date(modifiedAtMs).toISOString() }
 }

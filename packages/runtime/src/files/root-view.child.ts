@@ -38,6 +38,8 @@ function mountOverlay(view: Extract<RootView, { kind: 'overlay' }>): string {
   const upper = view.isWritten ? view.upper : undefined
   const work = upper === undefined ? view.stage : upper
   const lower = [...(upper === undefined ? own : []), ...view.lower]
+  if (upper === undefined && view.upper !== undefined)
+    likeRoot(`${view.dataRoot}/${view.upper}/u`, `${view.stage}/u`)
   mountLayers(view, root, lower, `,upperdir=${work}/u,workdir=${work}/w`)
   const rootFd = openDirectory(root)
   for (const wanted of [...view.mounts].sort((a, b) => a.target.length - b.target.length))
@@ -45,6 +47,14 @@ function mountOverlay(view: Extract<RootView, { kind: 'overlay' }>): string {
   fs.closeSync(rootFd)
   if (view.readOnlyRoot) mount('none', root, '', MS_REMOUNT | MS_BIND | MS_RDONLY, '')
   return root
+}
+
+/** An overlay's root has the attributes of its uppermost directory. */
+function likeRoot(from: string, to: string): void {
+  const { mode, uid, gid, mtimeMs } = fs.statSync(from)
+  fs.chownSync(to, uid, gid)
+  fs.chmodSync(to, mode & 0o7777)
+  fs.utimesSync(to, mtimeMs / 1000, mtimeMs / 1000)
 }
 
 /** A scratch file system over the stage, in a mount namespace that ends with the process. */

@@ -32,7 +32,8 @@ const FLAGS = {
 /** The two blocks that close an archive. */
 export const ARCHIVE_END = Buffer.alloc(2 * BLOCK_BYTES)
 /** Zeros from the end of a body to the next block. */
-export const paddingOf = (sizeBytes: number): number => (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES
+export const paddingOf = (sizeBytes: number): number =>
+  (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES
 
 /** The header blocks of an entry: ustar, with a pax header before it for what ustar cannot say. */
 export function encodeEntry(entry: ArchiveEntry): Buffer {

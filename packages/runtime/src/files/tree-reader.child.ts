@@ -48,7 +48,10 @@ export class TreeReader {
   directory(fd: number, name: string): void {
     this.depth += 1
     if (this.depth > DEPTH_MAX)
-      throw fault.failedPrecondition('file.tree_too_deep', `the directories go deeper than ${DEPTH_MAX} levels`)
+      throw fault.failedPrecondition(
+        'file.tree_too_deep',
+        `the directories go deeper than ${DEPTH_MAX} levels`,
+      )
     this.self(fd, name)
     this.content(fd, name)
     this.depth -= 1
@@ -97,7 +100,9 @@ export class TreeReader {
       const fields = this.fields(stat)
       return this.write(encodeEntry({ ...fields, name, type: 'link', linkname: first, sizeBytes: 0 }))
     }
-    const isWritten = stat.isFile() ? this.file(directory, base, name) : this.special(directory, base, name, stat)
+    const isWritten = stat.isFile()
+      ? this.file(directory, base, name)
+      : this.special(directory, base, name, stat)
     if (isWritten && stat.nlink > 1) this.firstNames.set(key, name)
   }
 
@@ -131,7 +136,9 @@ export class TreeReader {
     if (stat.isFIFO()) return { type: 'fifo' }
     if (stat.isSymbolicLink()) {
       const linkname = this.unlessChanged(() => fs.readlinkSync(base, 'latin1'))
-      return linkname === undefined ? undefined : ({ type: 'symlink', linkname } as Pick<ArchiveEntry, 'type'>)
+      return linkname === undefined
+        ? undefined
+        : ({ type: 'symlink', linkname } as Pick<ArchiveEntry, 'type'>)
     }
     if (!stat.isBlockDevice() && !stat.isCharacterDevice()) return undefined
     const [major, minor] = deviceParts(stat.rdev)
@@ -184,4 +191,5 @@ export class TreeReader {
 
 /** Overlayfs's own are not the file's, and a label of a security module belongs to one host. */
 const isKept = (key: string): boolean =>
-  !/^(?:trusted|user)\.overlay\./.test(key) && !['security.selinux', 'security.ima', 'security.evm'].includes(key)
+  !/^(?:trusted|user)\.overlay\./.test(key) &&
+  !['security.selinux', 'security.ima', 'security.evm'].includes(key)

@@ -65,4 +65,3 @@ export const isEmptyDirectory = (directory: number): boolean => {
   changeDirectory(directory)
   return fs.readdirSync('.').length === 0
 }
-

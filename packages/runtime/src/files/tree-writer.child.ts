@@ -194,7 +194,8 @@ export class TreeWriter implements TarSink {
   private link(place: Place, header: TarHeader): void {
     const parts = placeOf(header.linkname, this.options.path)
     const last = parts.at(-1)
-    if (last === undefined) throw invalidArchive(`hard link ${shown(header.name)} points to the directory itself`)
+    if (last === undefined)
+      throw invalidArchive(`hard link ${shown(header.name)} points to the directory itself`)
     const path = Buffer.from(parts.slice(0, -1).join('/') || '.', 'latin1')
     try {
       const from = openBelow(this.top, path, O_PATH | O_DIRECTORY, this.options.resolve)
