@@ -50,7 +50,7 @@ export function writeBundle(
   setting: BundleSetting,
 ): void {
   const { spec } = row
-  const { joined = {}, consoleSize } = setting
+  const { joined = {}, consoleSize = spec.consoleSize } = setting
   const hostname = hostnameOf(row)
   const workdir = processWorkdir(spec, image.config)
   prepareRootfs(paths.rootfs)

@@ -2,14 +2,13 @@ import { mkdirSync } from 'node:fs'
 import { failpoint, newContainerId } from '@berth/core'
 import type { ContainerInfo, ContainerSpec, ImageRecord, MountedPoint, PortMapping } from '../api.js'
 import { hostCapacity } from '../host/grants.exec.js'
-import { chooseHostPorts } from '../networks/host-ports.exec.js'
-import { hasCable, parseMac, publishedPorts } from '../networks/modes.js'
+import { hasCable, parseMac } from '../networks/modes.js'
 import { checkResources } from '../oci/check-resources.js'
 import { type ContainerRow, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { resolveJoins } from './join.js'
-import { checkSpec } from './lifecycle.js'
-import { assertPortsFree } from './ports.js'
+import { checkSpec, isUp } from './lifecycle.js'
+import { takePorts } from './take-ports.exec.js'
 
 /**
  * Snapshot, address and row of a new container, in one commit. Name and ports are taken in memory before anything is made, so that two creates
@@ -23,10 +22,8 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
   const image = await images.get(spec.image)
   const layers = layersOf(image)
   const mac = spec.macAddress === undefined ? undefined : parseMac(spec.macAddress)
-  const isPublished = (port: PortMapping) => store.publishersOf([port]).length > 0
-  const ports = chooseHostPorts(publishedPorts(spec), spec.name, isPublished)
+  const ports = spec.portsHeld === 'while-up' ? [] : takePorts(store, spec, holdsPorts(engine))
   const row = newRow(spec, image, ports, joins, mac)
-  assertPortsFree(spec.name, ports, store.publishersOf(ports).map(asHolder))
   store.reserve(row)
   try {
     await failpoint('container.create.after_row')
@@ -60,7 +57,11 @@ async function prepareMounts(
   return mounts.prepare(row, image)
 }
 
-const asHolder = ({ spec, ports }: ContainerRow) => ({ name: spec.name, ports })
+/** Those that hold ports only while they are up do so from the moment their start begins. */
+export const holdsPorts =
+  ({ starting }: ContainerEngine) =>
+  (row: ContainerRow): boolean =>
+    row.spec.portsHeld !== 'while-up' || isUp(row) || row.state === 'restarting' || starting.has(row.id)
 
 const newRow = (
   spec: ContainerSpec,

@@ -3,12 +3,14 @@ import type { ContainerInfo } from '../api.js'
 import { processStartTime } from '../host/process.exec.js'
 import { processArgv } from '../oci/process.js'
 import { type ContainerRow, info } from './containers.store.js'
+import { holdsPorts } from './create.exec.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { freshHealth, healthConfig } from './health.js'
 import { joinedNamespaces } from './join.js'
 import { shortId } from './paths.js'
 import { hasPolicy, planRestart, runEnd } from './restart-policy.js'
 import { startExitCode, startFault } from './start-failure.js'
+import { takePorts } from './take-ports.exec.js'
 
 type Publish = 'now' | 'later'
 type By = 'hand' | 'policy'
@@ -27,10 +29,14 @@ export async function startContainer(
   const row = store.get(id)
   if (row.state === 'running') return info(row)
   engine.restarts.cancel(id)
+  const isHolding = holdsPorts(engine)
+  const hasPorts = isHolding(row)
   engine.starting.add(id)
   try {
-    const running = await bringUp(engine, row, publish, by)
-    await engine.syncRules(row)
+    if (!hasPorts)
+      store.update(id, { ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)) })
+    const running = await bringUp(engine, store.get(id), publish, by)
+    await engine.syncRules(running)
     engine.emit('start', running)
   } catch (error) {
     const failure = startFault(error, row.spec.name, await programOf(engine, row))

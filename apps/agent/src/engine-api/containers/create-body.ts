@@ -123,10 +123,13 @@ const hostConfig = z.looseObject({
     z.array(z.looseObject({ Driver: text, Capabilities: opt(z.array(z.array(z.string()))) })),
   ),
   Init: flag,
+  ConsoleSize: opt(z.array(integer)),
   Runtime: text,
 })
 
-const endpoint = opt(z.looseObject({ MacAddress: text }))
+const endpoint = opt(
+  z.looseObject({ MacAddress: text, IPAMConfig: opt(z.looseObject({ IPv4Address: text })) }),
+)
 
 export const configFields = {
   Hostname: text,

@@ -2,6 +2,7 @@ import type { ContainerSpec, ImageRecord, LogSpec, MountSpec } from '@berth/runt
 import { parseByteSize } from './byte-size.js'
 import { compact, unlessEmpty, unlessZero } from './compact.js'
 import type { CreateBody } from './create-body.js'
+import { sizeOf } from './exec-answer.js'
 import { refuse } from './refuse.js'
 import { healthOf } from './spec-health.js'
 import { mountsOf } from './spec-mounts.js'
@@ -83,6 +84,7 @@ function processOf(body: CreateBody, image: ImageRecord): Partial<ContainerSpec>
     user: unlessEmpty(body.User),
     groupsAdd: unlessEmpty(host?.GroupAdd),
     tty: body.Tty || undefined,
+    consoleSize: body.Tty ? sizeOf(host?.ConsoleSize) : undefined,
     openStdin: body.OpenStdin || undefined,
     stdinOnce: body.StdinOnce || undefined,
     init: host?.Init,

@@ -1,8 +1,17 @@
 import { cpus } from 'node:os'
 import { Fault, fault } from '@berth/core'
 import { type Call, parseStrictJson, parseWithSchema, type Route } from '@berth/engine-api'
-import type { ContainerInfo, ContainerSpec, ImageRecord, MountSpec, Runtime } from '@berth/runtime'
+import type {
+  ContainerInfo,
+  ContainerNamespace,
+  ContainerSpec,
+  ImageRecord,
+  MountSpec,
+  NamespaceSpec,
+  Runtime,
+} from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
+import { compact } from './compact.js'
 import { inventName } from './container-name.js'
 import { isRunning, networkMode } from './container-view.js'
 import { type CreateBody, createBody } from './create-body.js'
@@ -12,6 +21,7 @@ import { refuse } from './refuse.js'
 import { parseVolumesFrom, sharedMounts } from './spec-mounts.js'
 
 const INVENTED_MAX = 20
+const JOIN = 'container:'
 
 export function createRoutes(deps: ContainerEndpointDeps): readonly Route[] {
   return [endpoint('POST', '/containers/create', (call) => create(deps, call))]
@@ -24,10 +34,12 @@ async function create({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const image = await imageOf(runtime, body)
   const fromOthers = await mountsOfOthers(runtime, body)
   const linked = await linkedHosts(runtime, body)
+  const joined = await joinsOf(runtime, body)
   const plan = (chosen: string) =>
     planContainer(body, { name: chosen, image, fromOthers, sent, cpus: cpus().length })
   const { warnings } = plan(name ?? 'unnamed')
-  const make = (chosen: string) => createNamed(runtime, withHosts(plan(chosen).spec, linked), call.signal)
+  const make = (chosen: string) =>
+    createNamed(runtime, withHosts(joined(plan(chosen).spec), linked), call.signal)
   const container = name === undefined ? await createInvented(make) : await make(name)
   call.json(201, { Id: container.id, Warnings: warnings })
 }
@@ -106,6 +118,48 @@ async function linkedHosts(runtime: Runtime, { HostConfig }: CreateBody): Promis
     return [...names].map((name) => `${name.replace(/^.*\//, '')}:${container.ipAddress ?? ''}`)
   })
   return (await Promise.all(links)).flat()
+}
+
+/**
+ * Containers whose namespaces are shared, by id. One that is not there is left out: as in docker the container can be made and not started, which
+ * `whatIsMissing` tells later.
+ */
+async function joinsOf(
+  runtime: Runtime,
+  { HostConfig: host }: CreateBody,
+): Promise<(spec: ContainerSpec) => ContainerSpec> {
+  const asked = [host?.NetworkMode, host?.PidMode, host?.IpcMode].filter((mode) => mode?.startsWith(JOIN))
+  const names = [...new Set(asked.map((mode) => mode?.slice(JOIN.length) ?? ''))]
+  const found = new Map(
+    await Promise.all(names.map(async (name) => [name, await idOf(runtime, name)] as const)),
+  )
+  const resolved = <T>(join: T | ContainerNamespace): T | ContainerNamespace | undefined => {
+    if (join === null || typeof join !== 'object' || !('container' in join)) return join
+    const id = found.get(join.container)
+    return id === undefined ? undefined : { container: id }
+  }
+  return (spec) => ({
+    ...spec,
+    ...(spec.network === undefined ? {} : { network: resolved(spec.network) ?? 'none' }),
+    ...(spec.namespaces === undefined
+      ? {}
+      : {
+          namespaces: compact<NamespaceSpec>({
+            ...{ uts: undefined, cgroup: undefined, user: undefined, ...spec.namespaces },
+            pid: resolved(spec.namespaces.pid),
+            ipc: resolved(spec.namespaces.ipc),
+          }),
+        }),
+  })
+}
+
+async function idOf(runtime: Runtime, name: string): Promise<string | undefined> {
+  try {
+    return (await findContainer(runtime, name)).id
+  } catch (error) {
+    if (Fault.is(error, 'container.not_found')) return undefined
+    throw error
+  }
 }
 
 const withHosts = (spec: ContainerSpec, hosts: readonly string[]): ContainerSpec =>

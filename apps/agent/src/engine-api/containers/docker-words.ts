@@ -13,14 +13,17 @@ export interface Subject {
 
 type Words = readonly [kind: FaultKind, sentence: string]
 
+const said = new WeakSet<Fault>()
+
 /** A fault of the runtime as docker says it, under the same code: its clients read the sentences. Others stay as they are, and so does what was said already. */
 export function inDockersWords(error: unknown, subject: Subject): Fault {
   const failure = Fault.from(error)
-  if (failure.cause instanceof Fault && failure.cause.code === failure.code) return failure
-  const words = wordsOf(failure, subject)
+  const words = said.has(failure) ? undefined : wordsOf(failure, subject)
   if (!words) return failure
   const [kind, message] = words
-  return new Fault({ kind, code: failure.code, message, params: failure.params, cause: failure })
+  const translated = new Fault({ kind, code: failure.code, message, params: failure.params, cause: failure })
+  said.add(translated)
+  return translated
 }
 
 function wordsOf(failure: Fault, subject: Subject): Words | undefined {

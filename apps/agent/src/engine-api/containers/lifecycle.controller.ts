@@ -7,9 +7,8 @@ import { nameConflict } from './create.controller.js'
 import { updateBody } from './create-body.js'
 import { parseContainerName, stopTimeoutMs } from './create-spec.js'
 import { type ContainerEndpointDeps, endpoint, findContainer, onContainer } from './endpoint.js'
-import { sizeOf } from './exec-answer.js'
 import { refuse } from './refuse.js'
-import { missingNetwork, sentBody } from './sent-body.js'
+import { whatIsMissing } from './sent-body.js'
 import { resourcesOf, restartOf } from './spec-resources.js'
 
 /** From start to removal. */
@@ -46,26 +45,28 @@ export function lifecycleRoutes(deps: ContainerEndpointDeps): readonly Route[] {
 
 async function start(deps: ContainerEndpointDeps, call: Call): Promise<void> {
   await onContainer(deps, call, 'start', async (container) => {
-    const { id, state, spec } = container
+    const { id, state } = container
     if (state === 'running') return call.empty(304)
     await assertStartable(deps, container)
     await deps.runtime.containers.start(id)
-    const size = spec.tty ? sizeOf(sentBody(spec).host.ConsoleSize) : undefined
-    // The client sets it again when it changes; a program that has ended already needs none.
-    if (size) await deps.runtime.containers.resize(id, size).catch(() => {})
     call.empty(204)
   })
 }
 
-/** As docker, a container that is removed when it ends is removed when it cannot begin. @throws engine.network_not_found */
+/**
+ * As docker, a container that is removed when it ends is removed when it cannot begin.
+ * @throws engine.network_not_found, container.not_found
+ */
 async function assertStartable(
   { runtime }: ContainerEndpointDeps,
   { id, spec }: ContainerInfo,
 ): Promise<void> {
-  const network = missingNetwork(spec)
-  if (network === undefined) return
+  const lack = whatIsMissing(spec)
+  if (!lack) return
   if (spec.autoRemove) await runtime.containers.remove(id)
-  throw fault.notFound('engine.network_not_found', `network ${network.slice(0, 200)} not found`)
+  throw lack.kind === 'network'
+    ? fault.notFound('engine.network_not_found', `network ${lack.name} not found`)
+    : fault.notFound('engine.join_not_found', `No such container: ${lack.name}`)
 }
 
 async function stop(deps: ContainerEndpointDeps, call: Call): Promise<void> {

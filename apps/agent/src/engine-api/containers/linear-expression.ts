@@ -1,5 +1,5 @@
 /**
- * Regular expressions from outside, matched in linear time: a set of states is moved along the text, so that no pattern can take for ever (E14).
+ * Regular expressions from outside, matched in linear time: a set of states is moved along the text, so that no pattern can take for ever (E17).
  * It knows literals, `.`, classes, groups, `|`, `*`, `+`, `?`, `^`, `$` and escapes, which is what names are looked for with.
  */
 export type Expression = (text: string) => boolean

@@ -18,13 +18,33 @@ export function sentBody(spec: ContainerSpec): SentBody {
   return { config, host: isRecord(HostConfig) ? HostConfig : {} }
 }
 
-/** A network that the client named and that is not here, because of which the container cannot start. */
-export function missingNetwork(spec: ContainerSpec): string | undefined {
-  const text = spec.annotations?.[SENT_ANNOTATION]
-  if (text === undefined || spec.network !== 'none') return undefined
-  const sent = createBody.safeParse(parse(text))
-  return sent.success ? unknownNetwork(sent.data) : undefined
+export interface Missing {
+  readonly kind: 'network' | 'container'
+  readonly name: string
 }
+
+/**
+ * What the client named at create and was not there, because of which the container cannot start: a network, or a container whose namespace it
+ * should share. The spec has been made without it.
+ */
+export function whatIsMissing(spec: ContainerSpec): Missing | undefined {
+  const text = spec.annotations?.[SENT_ANNOTATION]
+  if (text === undefined) return undefined
+  const sent = createBody.safeParse(parse(text))
+  if (!sent.success) return undefined
+  const network = spec.network === 'none' ? unknownNetwork(sent.data) : undefined
+  if (network !== undefined) return { kind: 'network', name: network }
+  const host = sent.data.HostConfig
+  const joins: readonly (readonly [string | undefined, unknown])[] = [
+    [host?.NetworkMode, spec.network],
+    [host?.PidMode, spec.namespaces?.pid],
+    [host?.IpcMode, spec.namespaces?.ipc],
+  ]
+  const broken = joins.find(([asked, made]) => asked?.startsWith(JOIN) && typeof made !== 'object')
+  return broken && { kind: 'container', name: broken[0]?.slice(JOIN.length) ?? '' }
+}
+
+const JOIN = 'container:'
 
 /** Another version may have written something else there: then nothing is known. */
 function parse(text: string): Record<string, unknown> {

@@ -4,6 +4,8 @@ import type { HealthBody } from './create-body.js'
 import { refuse } from './refuse.js'
 
 const NANOS_PER_MS = 1e6
+/** docker's own. */
+const START_INTERVAL_NANOS = 5e9
 const WORDS = {
   Interval: 'Interval',
   Timeout: 'Timeout',
@@ -29,10 +31,14 @@ export function healthOf(
     timeoutMs: milliseconds(body.Timeout) ?? image?.timeoutMs,
     retries: body.Retries || image?.retries,
     startPeriodMs: milliseconds(body.StartPeriod) ?? image?.startPeriodMs,
-    startIntervalMs: milliseconds(body.StartInterval) ?? image?.startIntervalMs,
+    startIntervalMs: milliseconds(body.StartInterval) ?? image?.startIntervalMs ?? shortStart(body),
     onUnhealthy: undefined,
   })
 }
+
+/** Who sets no interval for the start period and a short one for later is not kept waiting at the start. */
+const shortStart = ({ StartPeriod, Interval }: HealthBody): number | undefined =>
+  StartPeriod && Interval && Interval < START_INTERVAL_NANOS ? milliseconds(Interval) : undefined
 
 const milliseconds = (nanos: number | undefined): number | undefined =>
   nanos ? Math.round(nanos / NANOS_PER_MS) : undefined

@@ -35,6 +35,7 @@ export function networkingOf(body: CreateBody, image: ImageConfig): Partial<Cont
   // As in docker such a container can be made and not started: its client would take a refusal here for a missing image and pull.
   const network = unknownNetwork(body) === undefined ? (networkOf(host?.NetworkMode) ?? 'bridge') : 'none'
   assertFits(body, network)
+  const ports = network === 'bridge' ? unlessEmpty(portsOf(body, image)) : undefined
   return compact<Partial<ContainerSpec>>({
     network: network === 'bridge' ? undefined : network,
     hostname: unlessEmpty(body.Hostname),
@@ -42,7 +43,8 @@ export function networkingOf(body: CreateBody, image: ImageConfig): Partial<Cont
     extraHosts: unlessEmpty(host?.ExtraHosts),
     dns: dnsOf(body),
     macAddress: unlessEmpty(macAddressOf(body)),
-    ports: network === 'bridge' ? unlessEmpty(portsOf(body, image)) : undefined,
+    ports,
+    portsHeld: ports && 'while-up',
   })
 }
 
@@ -68,6 +70,12 @@ function assertFits(body: CreateBody, network: Network): void {
     throw refuse(
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
+  if (
+    Object.values(body.NetworkingConfig?.EndpointsConfig ?? {}).some(
+      (endpoint) => endpoint?.IPAMConfig?.IPv4Address,
+    )
+  )
+    throw refuse('user specified IP address is supported on user defined networks only')
   if (typeof network !== 'object') return
   const conflicts: readonly [unknown, string][] = [
     [body.Hostname, 'hostname and the network mode'],
