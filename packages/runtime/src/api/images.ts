@@ -55,6 +55,11 @@ export interface Images {
     term: string,
     options?: { readonly limit?: number; readonly auth?: RegistryAuth; readonly signal?: AbortSignal },
   ): Promise<readonly SearchResult[]>
+  /** Every tag the registry has of a repository, at most 10,000. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  tags(
+    repository: string,
+    options?: { readonly auth?: RegistryAuth; readonly signal?: AbortSignal },
+  ): Promise<readonly string[]>
   /** Whether the registry takes these credentials. @throws registry.unauthorized, registry.unreachable */
   login(auth: RegistryAuth & { readonly host: string }): Promise<void>
   /** Reads every blob again and compares digests. Damaged ones are put aside, so that the next pull brings them back. */

@@ -17,7 +17,7 @@ import { decompressed } from '../layers/decompress.js'
 import { chainIds, type Layer, LayerStore } from '../layers/layers.store.js'
 import { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
-import { loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
+import { listTags, loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
 import { checkContent, mendTorn } from './check.store.js'
 import { parseConfig } from './config.js'
@@ -153,6 +153,7 @@ function imagesOf(parts: Parts): Images {
     load: (archive, options = {}) => loadImages(parts, archive, options),
     import: async (archive, options) => importImage(parts, archive, options),
     search: (term, options = {}) => searchRegistry(access, term, options),
+    tags: (repository, options = {}) => listTags(access, repository, options),
     login: (auth) => loginToRegistry(access, auth),
     check: (signal) => check(parts, signal),
   }

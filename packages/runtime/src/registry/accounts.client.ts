@@ -73,3 +73,38 @@ function resultsOf(bytes: Buffer, host: string): readonly SearchResult[] {
     isOfficial: entry.is_official === true,
   }))
 }
+
+const TAGS_MAX = 10_000
+
+/** What a registry lists as tags of a repository; names that are none are left out. */
+export async function listTags(
+  access: AccessOf,
+  repository: string,
+  options: { readonly auth?: RegistryAuth; readonly signal?: AbortSignal },
+): Promise<readonly string[]> {
+  const reference = parseReference(repository)
+  const client = new RegistryClient(reference.host, access(reference.host), options.auth)
+  const tags: string[] = []
+  try {
+    for (let hasMore = true; hasMore && tags.length < TAGS_MAX; ) {
+      const page = await client.getTags(reference.repository, tags.at(-1), options.signal)
+      const found = tagsIn(page.bytes, reference.host)
+      tags.push(...found)
+      hasMore = page.hasMore && found.length > 0
+    }
+  } finally {
+    client.close()
+  }
+  return tags.slice(0, TAGS_MAX)
+}
+
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
+
+function tagsIn(bytes: Buffer, host: string): readonly string[] {
+  const { tags } = parseJson(bytes, () =>
+    fault.unavailable('registry.unreachable', `registry ${host} gave a list of tags that is none`),
+  )
+  return Array.isArray(tags)
+    ? tags.filter((tag): tag is string => typeof tag === 'string' && TAG.test(tag))
+    : []
+}

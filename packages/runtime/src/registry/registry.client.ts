@@ -25,6 +25,8 @@ export interface BlobUpload {
   readonly signal?: AbortSignal | undefined
 }
 
+const TAGS_PAGE = 1_000
+
 /** One registry host as the OCI distribution spec describes it. Transient failures are tried five times with jitter. */
 export class RegistryClient {
   private readonly base: URL
@@ -59,6 +61,27 @@ export class RegistryClient {
       return {
         bytes: await readBody(response, MANIFEST_MAX_BYTES),
         contentType: response.headers['content-type'],
+      }
+    })
+  }
+
+  /** One page of a repository's tags, and where the next one is. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  async getTags(
+    repository: string,
+    last: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly hasMore: boolean }> {
+    return this.retrying(signal, undefined, async () => {
+      const after = last === undefined ? '' : `&last=${encodeURIComponent(last)}`
+      const response = await this.call(pullScope(repository), {
+        method: 'GET',
+        url: this.url(`${repository}/tags/list?n=${TAGS_PAGE}${after}`),
+        ...withSignal(signal),
+      })
+      if (response.status !== 200) throw await this.failure(response, repository)
+      return {
+        bytes: await readBody(response, MANIFEST_MAX_BYTES),
+        hasMore: response.headers.link !== undefined,
       }
     })
   }

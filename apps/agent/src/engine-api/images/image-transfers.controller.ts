@@ -39,40 +39,61 @@ const authOf = (call: Call) => {
   return auth === undefined ? {} : { auth }
 }
 
-async function pull({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<void> {
-  const text = joinReference(call.query.string('fromImage') ?? '', call.query.string('tag'))
+/** `docker pull`; without a tag every tag of the repository, which is how the CLI asks for `--all-tags`. */
+async function pull(deps: ImageEndpointDeps, call: Call): Promise<void> {
+  const name = call.query.string('fromImage') ?? ''
+  const tag = call.query.string('tag')
+  const isWhole = tag !== undefined || name.includes('@') || /:[^/]*$/.test(name)
+  const tags = isWhole ? [tag] : await tagsOf(deps, call, name)
+  const out = new ProgressStream(call)
+  await out.run(async () => {
+    for (const one of tags) await pullOne(deps, call, joinReference(name, one), out)
+  })
+}
+
+const tagsOf = ({ runtime }: ImageEndpointDeps, call: Call, name: string) =>
+  runtime.images.tags(name, { ...authOf(call), signal: call.signal }).catch((error: unknown) => {
+    throw inRegistryWords(error, name)
+  })
+
+async function pullOne(
+  { runtime, nowMs }: ImageEndpointDeps,
+  call: Call,
+  text: string,
+  out: ProgressStream,
+): Promise<void> {
   const reference = parseReference(text)
   const before = await runtime.images.find(text)
   const platform = call.query.string('platform')
-  const out = new ProgressStream(call)
   const report = new TransferReport('pull')
-  const announce = () =>
-    out.tell({
-      status: `Pulling from ${familiarName(`${reference.host}/${reference.repository}`)}`,
-      id: reference.digest ?? reference.tag ?? '',
-    })
+  const repository = `${reference.host}/${reference.repository}`
   let isAnnounced = false
-  await out.run(async () => {
-    const image = await runtime.images
-      .pull(text, {
-        ...authOf(call),
-        ...(platform === undefined ? {} : { platform }),
-        signal: call.signal,
-        onProgress: (progress) => {
-          const lines = report.lines(progress, nowMs())
-          if (lines.length > 0 && !isAnnounced) announce()
-          isAnnounced ||= lines.length > 0
-          for (const line of lines) out.tell(line)
-        },
+  const announce = () => {
+    if (!isAnnounced)
+      out.tell({
+        status: `Pulling from ${familiarName(repository)}`,
+        id: reference.digest ?? reference.tag ?? '',
       })
-      .catch((error: unknown) => {
-        throw inRegistryWords(error, text)
-      })
-    if (!isAnnounced) announce()
-    const word = before?.id === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
-    out.tell({ status: `Digest: ${digestFor(image, `${reference.host}/${reference.repository}`)}` })
-    out.tell({ status: `Status: ${word} ${familiarName(text)}` })
+    isAnnounced = true
+  }
+  const pulling = runtime.images.pull(text, {
+    ...authOf(call),
+    ...(platform === undefined ? {} : { platform }),
+    signal: call.signal,
+    onProgress: (progress) => {
+      for (const line of report.lines(progress, nowMs())) {
+        announce()
+        out.tell(line)
+      }
+    },
   })
+  const image = await pulling.catch((error: unknown) => {
+    throw inRegistryWords(error, text)
+  })
+  announce()
+  const word = before?.id === image.id ? 'Image is up to date for' : 'Downloaded newer image for'
+  out.tell({ status: `Digest: ${digestFor(image, repository)}` })
+  out.tell({ status: `Status: ${word} ${familiarName(text)}` })
 }
 
 /** What the registry calls it: an index's digest where there is one. */
