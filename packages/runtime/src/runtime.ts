@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { fault, systemClock } from '@berth/core'
+import { type ContainerId, fault, systemClock } from '@berth/core'
 import type { Containers, Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
 import { ContainerStore, type Quarantined } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
@@ -14,7 +14,7 @@ import { openFiles } from './files/open-files.exec.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
-import { openImages } from './images/open-images.exec.js'
+import { type ImagesModule, openImages } from './images/open-images.exec.js'
 import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
 import { openMounts } from './volumes/mounts.exec.js'
@@ -105,20 +105,10 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   await recoverContainers(engine)
   await engine.open()
   const face = openFiles({
-    root: options.root,
-    runRoot: options.runRoot,
-    snapshots: modules.snapshots,
-    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
-    store,
-    exclusive: (containerId, work) => engine.turns.take(containerId, work),
-    pathsOf: (containerId) => engine.paths(containerId),
+    ...filesDeps(options, modules, engine),
     volumePath: (name) => volumes.store.path(name),
-    findImage: (imageId) => modules.images.find(imageId),
-    makeImage: modules.makeImage,
     pause: (containerId) => containers.pause(containerId),
     unpause: (containerId) => containers.unpause(containerId),
-    nowMs: systemClock.nowMs,
-    emit,
   })
   const containers: Containers = openContainers(engine, store, face)
   return {
@@ -154,6 +144,21 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     },
   }
 }
+
+/** What the files of containers need of the engine and the images. */
+const filesDeps = (options: RuntimeOptions, modules: ImagesModule, engine: ContainerEngine) => ({
+  root: options.root,
+  runRoot: options.runRoot,
+  ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+  snapshots: modules.snapshots,
+  findImage: modules.images.find,
+  makeImage: modules.makeImage,
+  store: engine.deps.store,
+  emit: engine.deps.emit,
+  exclusive: <T>(id: ContainerId, work: () => Promise<T>) => engine.turns.take(id, work),
+  pathsOf: (id: ContainerId) => engine.paths(id),
+  nowMs: systemClock.nowMs,
+})
 
 function takeLock(root: string): number {
   const fd = openSync(`${root}/lock`, 'a', 0o600)

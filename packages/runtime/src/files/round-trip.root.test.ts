@@ -47,7 +47,13 @@ const copy = (from: string, to: string) =>
   withRoot(from, (source) =>
     withRoot(to, async (rootFd) => {
       const { archive } = await readFiles({ op: 'copy-out', view, path: '/.' }, { rootFd: source })
-      const request = { op: 'copy-in', view, path: '/', noOverwriteDirNonDir: true, copyOwners: true } as const
+      const request = {
+        op: 'copy-in',
+        view,
+        path: '/',
+        noOverwriteDirNonDir: true,
+        copyOwners: true,
+      } as const
       await writeFiles(request, archive, { rootFd })
     }),
   )
@@ -65,7 +71,11 @@ function describeTree(root: string): Record<string, unknown> {
         ...{ mode: stat.mode, uid: stat.uid, gid: stat.gid, mtime: Math.floor(stat.mtimeMs / 1000) },
         rdev: stat.rdev,
         sameAs: inodes.get(stat.ino),
-        body: stat.isFile() ? readFileSync(at, 'latin1') : stat.isSymbolicLink() ? readlinkSync(at, 'latin1') : '',
+        body: stat.isFile()
+          ? readFileSync(at, 'latin1')
+          : stat.isSymbolicLink()
+            ? readlinkSync(at, 'latin1')
+            : '',
         xattrs: readXattrs(at).map(([attribute, value]) => [attribute, value.toString('latin1')]),
       }
       if (!inodes.has(stat.ino)) inodes.set(stat.ino, key)
@@ -196,7 +206,10 @@ test('a copy whose reader has left or was cancelled leaves no process', async ()
     })()
     await expect(reading).rejects.toMatchObject({ code: 'cancelled' })
   })
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
   const ours = children.filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('files.child'))
   expect(ours).toEqual([])
 })
