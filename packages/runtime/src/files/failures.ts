@@ -26,6 +26,9 @@ export function fileFault(error: unknown, path: string): unknown {
       )
     case 'ENAMETOOLONG':
       return fault.invalidArgument('file.path_refused', `${path} has a name that is too long`)
+    case 'EACCES':
+    case 'EPERM':
+      return fault.permissionDenied('file.path_refused', `${path}: permission denied`)
     case 'EROFS':
       return readOnlyRoot()
     default:

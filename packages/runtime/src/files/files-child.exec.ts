@@ -93,18 +93,18 @@ class FilesChild {
     }
   }
 
-  /** A child that refuses the archive closes its end first: its own words say more than a broken pipe. */
+  /** A child that refuses the archive closes its end first: its own words say more than a broken pipe. Nobody waits for a sender that hangs. */
   async feed(archive: AsyncIterable<Uint8Array>): Promise<void> {
-    try {
-      if (this.process.stdin)
-        await pipeline(Readable.from(archive, { objectMode: false }), this.process.stdin)
-    } catch (error) {
-      if (isClosedPipe(error)) return this.ended
-      this.process.kill('SIGKILL')
-      await this.ended.catch(() => {})
-      throw this.setting.signal?.aborted ? cancelled() : error
-    }
-    return this.ended
+    const { stdin } = this.process
+    if (!stdin) return this.ended
+    const sent = pipeline(Readable.from(archive, { objectMode: false }), stdin).catch((error: unknown) => ({
+      error,
+    }))
+    const first = await Promise.race([sent, this.ended.catch(() => undefined)])
+    if (!first || isClosedPipe(first.error)) return this.ended
+    this.process.kill('SIGKILL')
+    await this.ended.catch(() => {})
+    throw this.setting.signal?.aborted ? cancelled() : first.error
   }
 
   private follow(onLine: (line: FilesAnswer) => void): Promise<void> {

@@ -12,8 +12,15 @@ const { O_RDONLY, O_NONBLOCK } = fs.constants
 /** Of a path's 4,096 bytes no more than half can be slashes. */
 const DEPTH_MAX = 2_048
 const HERE = Buffer.from('.')
+/** proc, sysfs, cgroup, cgroup2, devpts, mqueue, securityfs, debugfs, tracefs, bpf. */
+const NO_FILES = new Set([
+  0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x19800202, 0x73636673, 0x64626720, 0x74726163,
+  0xcafe4a11,
+])
 /** Gone, or something else than a moment ago: whoever else works in the tree was faster. */
 const CHANGED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'])
+/** Not even root may read them: docker leaves them out too. */
+const CLOSED = new Set(['EACCES', 'EPERM'])
 
 /**
  * Writes a tree as an archive, in the order of bytes. It steps from directory to directory by descriptors and follows no symlink, whatever
@@ -37,7 +44,8 @@ export class TreeReader {
     const fd = this.open(directory, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     if (fd === undefined) return
     try {
-      this.directory(fd, name)
+      if (this.isKernels(fd, stat.dev, directory)) this.self(fd, name)
+      else this.directory(fd, name)
     } finally {
       fs.closeSync(fd)
       this.forgetPlace()
@@ -91,6 +99,13 @@ export class TreeReader {
   finish(): void {
     this.out.write(ARCHIVE_END)
     this.out.flush()
+  }
+
+  /** A mount of what is no file: /proc, /sys, and the devices that a container was given. Only the mount point is copied, as docker does. */
+  private isKernels(fd: number, device: number, parent: number): boolean {
+    if (fs.fstatSync(parent).dev === device) return false
+    this.enter(fd)
+    return NO_FILES.has(fs.statfsSync('.').type) || fs.existsSync('./ptmx')
   }
 
   private entry(directory: number, base: Buffer, name: string, stat: fs.Stats): void {
@@ -171,7 +186,8 @@ export class TreeReader {
     try {
       return work()
     } catch (error) {
-      if (CHANGED.has(errnoOf(error) ?? '')) return undefined
+      const errno = errnoOf(error) ?? ''
+      if (CHANGED.has(errno) || CLOSED.has(errno)) return undefined
       throw error
     }
   }

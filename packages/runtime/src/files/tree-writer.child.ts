@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { fault } from '@berth/core'
 import {
   changeDirectory,
+  changeMode,
   deviceNumber,
   linkHere,
   makeNode,
@@ -24,6 +25,7 @@ import { removeTree } from './tree-remover.child.js'
 const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK } = fs.constants
 const NOT_TAKEN = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'ENODATA'])
 const PARENT_MODE = 0o755
+const SET_ID = 0o6000
 
 export interface WriterOptions {
   /** openat2's rules for directories on the way. */
@@ -178,12 +180,14 @@ export class TreeWriter implements TarSink {
     } else {
       const kind = header.type === 'fifo' ? S_IFIFO : header.type === 'block' ? S_IFBLK : S_IFCHR
       const device = header.type === 'fifo' ? 0n : deviceNumber(header.major, header.minor)
+      // The mode is set as it is made; a change of owner takes set-id bits away.
       makeNode(place.base, kind | (header.mode & 0o7777), device)
       this.describeNode(place.base, header)
+      if (header.mode & SET_ID) changeMode(place.base, header.mode)
     }
   }
 
-  /** A node is not opened and its mode is set when it is made, since chmod would follow what was swapped in. */
+  /** A node is never opened. */
   private describeNode(base: Buffer, header: TarHeader): void {
     fs.lchownSync(base, ...this.owner(header))
     setXattrs(base, header)

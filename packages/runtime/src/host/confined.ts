@@ -9,6 +9,9 @@ const libc = koffi.load('libc.so.6')
 const openat2Call = libc.func(
   'long syscall(long number, int dir, const void *path, const void *how, size_t size)',
 )
+const fchmodat2Call = libc.func(
+  'long syscall(long number, int dir, const void *path, unsigned int mode, unsigned int flags)',
+)
 const fchdirCall = libc.func('int fchdir(int fd)')
 const unshareCall = libc.func('int unshare(int flags)')
 const mountCall = libc.func(
@@ -27,6 +30,8 @@ const setCall = libc.func(
 )
 
 const SYS_OPENAT2 = 437
+const SYS_FCHMODAT2 = 452
+const AT_SYMLINK_NOFOLLOW = 0x100
 const AT_FDCWD = -100
 const CLONE_NEWNS = 0x20000
 const CLONE_FS = 0x200
@@ -74,6 +79,12 @@ export function takeOwnMounts(): void {
 
 export const makeNode = (name: Buffer, mode: number, device: bigint): void =>
   void check(mknodCall(terminated(name), mode, device), `mknod ${name.toString()}`)
+
+/** Never through a symlink; kernels before 6.6 cannot, and leave the mode as it was. */
+export function changeMode(name: Buffer, mode: number): void {
+  const result = Number(fchmodat2Call(SYS_FCHMODAT2, AT_FDCWD, terminated(name), mode, AT_SYMLINK_NOFOLLOW))
+  if (result < 0 && errnoName() !== 'ENOSYS') check(result, `chmod ${name.toString()}`)
+}
 
 /** A hard link in the working directory to a name in another one, never through a symlink. */
 export const linkHere = (fromDir: number, from: Buffer, to: Buffer): void =>

@@ -2,7 +2,6 @@ import { fault } from '@berth/core'
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 const NAME_MAX = 255
-const ANONYMOUS = /^[0-9a-f]{64}$/
 
 /** @throws volume.name_invalid, with docker's words */
 export function checkVolumeName(name: string): void {
@@ -15,5 +14,3 @@ export function checkVolumeName(name: string): void {
 }
 
 const refused = (why: string) => fault.invalidArgument('volume.name_invalid', why)
-
-export const isAnonymousName = (name: string): boolean => ANONYMOUS.test(name)
