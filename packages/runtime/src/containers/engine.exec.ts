@@ -75,7 +75,6 @@ export class ContainerEngine {
   /** Their exit is told after their start. */
   readonly starting = new Set<ContainerId>()
   private exits: { close(): void } | undefined
-  private hasRules = false
 
   constructor(readonly deps: EngineDeps) {
     this.runs = new ContainerRuns(deps)
@@ -101,11 +100,11 @@ export class ContainerEngine {
     await this.syncRules(this.deps.store.update(id, { published }))
   }
 
-  /** Only a container with published ports changes anything, but the first one needs the network's own rules too. */
+  /** Only a container with published ports changes anything; for the others it is enough that the rules are still there. */
   async syncRules(row: ContainerRow | undefined): Promise<void> {
-    if (this.hasRules && row?.ports.length === 0) return
-    await this.deps.network.setEndpoints(endpointsOf(this.deps.store.list()))
-    this.hasRules = true
+    const { network, store } = this.deps
+    if (row?.ports.length === 0) await network.ensureRules()
+    else await network.setEndpoints(endpointsOf(store.list()))
   }
 
   // ---- end --------------------------------------------------------------------------------------
