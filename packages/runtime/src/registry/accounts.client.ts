@@ -74,8 +74,6 @@ function resultsOf(bytes: Buffer, host: string): readonly SearchResult[] {
   }))
 }
 
-const TAGS_MAX = 10_000
-
 /** What a registry lists as tags of a repository; names that are none are left out. */
 export async function listTags(
   access: AccessOf,
@@ -84,18 +82,11 @@ export async function listTags(
 ): Promise<readonly string[]> {
   const reference = parseReference(repository)
   const client = new RegistryClient(reference.host, access(reference.host), options.auth)
-  const tags: string[] = []
   try {
-    for (let hasMore = true; hasMore && tags.length < TAGS_MAX; ) {
-      const page = await client.getTags(reference.repository, tags.at(-1), options.signal)
-      const found = tagsIn(page.bytes, reference.host)
-      tags.push(...found)
-      hasMore = page.hasMore && found.length > 0
-    }
+    return tagsIn(await client.getTags(reference.repository, options.signal), reference.host)
   } finally {
     client.close()
   }
-  return tags.slice(0, TAGS_MAX)
 }
 
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/

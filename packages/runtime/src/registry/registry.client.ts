@@ -25,7 +25,7 @@ export interface BlobUpload {
   readonly signal?: AbortSignal | undefined
 }
 
-const TAGS_PAGE = 1_000
+const TAGS_MAX = 10_000
 
 /** One registry host as the OCI distribution spec describes it. Transient failures are tried five times with jitter. */
 export class RegistryClient {
@@ -65,24 +65,13 @@ export class RegistryClient {
     })
   }
 
-  /** One page of a repository's tags, and where the next one is. @throws image.not_found, registry.unauthorized, registry.unreachable */
-  async getTags(
-    repository: string,
-    last: string | undefined,
-    signal?: AbortSignal,
-  ): Promise<{ readonly bytes: Buffer; readonly hasMore: boolean }> {
+  /** The registry's list of a repository's tags, as JSON. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  async getTags(repository: string, signal?: AbortSignal): Promise<Buffer> {
     return this.retrying(signal, undefined, async () => {
-      const after = last === undefined ? '' : `&last=${encodeURIComponent(last)}`
-      const response = await this.call(pullScope(repository), {
-        method: 'GET',
-        url: this.url(`${repository}/tags/list?n=${TAGS_PAGE}${after}`),
-        ...withSignal(signal),
-      })
+      const url = this.url(`${repository}/tags/list?n=${TAGS_MAX}`)
+      const response = await this.call(pullScope(repository), { method: 'GET', url, ...withSignal(signal) })
       if (response.status !== 200) throw await this.failure(response, repository)
-      return {
-        bytes: await readBody(response, MANIFEST_MAX_BYTES),
-        hasMore: response.headers.link !== undefined,
-      }
+      return readBody(response, MANIFEST_MAX_BYTES)
     })
   }
 
