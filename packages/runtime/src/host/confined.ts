@@ -15,7 +15,9 @@ const mountCall = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 )
 const mknodCall = libc.func('int mknod(const void *path, unsigned int mode, unsigned long dev)')
-const linkatCall = libc.func('int linkat(int fromDir, const void *from, int toDir, const void *to, int flags)')
+const linkatCall = libc.func(
+  'int linkat(int fromDir, const void *from, int toDir, const void *to, int flags)',
+)
 const listCall = libc.func('long llistxattr(const void *path, _Out_ uint8_t *list, size_t size)')
 const getCall = libc.func(
   'long lgetxattr(const void *path, const char *name, _Out_ uint8_t *value, size_t size)',
