@@ -1,15 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import type { Duplex } from 'node:stream'
+import { closeSync, existsSync, readFileSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { fault } from '@berth/core'
 import { MONITOR_ENV } from '../containers/conmon.exec.js'
 import { type ExecMonitorInput, execMonitorArgs } from '../containers/conmon-args.js'
+import { warmCgroupMoves } from '../host/cgroups.exec.js'
+import { signalProcess } from '../host/process.exec.js'
+import { closeAll, makePipe, openNull, reap, spawnAside } from '../host/spawn.js'
 import { startFailure } from './start-failure.js'
 
 const START_TIMEOUT_MS = 60_000
 const SYNC_FD = 3
 const START_FD = 4
 const ATTACH_FD = 5
+/** What the monitor waits for: once at its beginning, once more when somebody is to be attached first. */
+const GO = '\0'
 
 export interface ExecMonitor {
   readonly monitorPid: number
@@ -29,22 +33,29 @@ export async function startExecMonitor(
   input: ExecMonitorInput & { readonly program: string },
   attach: () => Promise<void>,
 ): Promise<ExecMonitor> {
-  const monitor = spawnMonitor(input)
+  void warmCgroupMoves()
+  const monitor = await spawnMonitor(input)
   const answers = new Answers(monitor)
-  const timer = setTimeout(() => monitor.kill('SIGKILL'), START_TIMEOUT_MS)
+  let isHung = false
+  const kill = () => answers.isOver || signalProcess(monitor.pid, 'SIGKILL')
+  const timer = setTimeout(() => {
+    isHung = true
+    kill()
+  }, START_TIMEOUT_MS)
   try {
-    const start = pipeOf(monitor, START_FD)
-    start.write('\0')
-    if (input.attach) await letIn(monitor, answers, attach)
-    start.end('\0')
+    if (input.attach) {
+      await letIn(monitor, answers, attach)
+      goOn(monitor)
+    }
     const pid = await answers.pid(input.program)
-    const release = () => pipeOf(monitor, SYNC_FD).destroy()
-    return { monitorPid: monitor.pid ?? 0, pid, ended: answers.exitCode(input.dir), release }
+    const release = () => monitor.sync.destroy()
+    return { monitorPid: monitor.pid, pid, ended: answers.exitCode(input.dir), release }
   } catch (error) {
-    monitor.kill('SIGKILL')
-    throw monitor.signalCode === 'SIGKILL' && !answers.hasSpoken ? hung(input.program) : error
+    kill()
+    throw isHung && !answers.hasSpoken ? hung(input.program) : error
   } finally {
     clearTimeout(timer)
+    closeSync(monitor.startFd)
   }
 }
 
@@ -54,34 +65,70 @@ const hung = (program: string) =>
     `starting ${program} took longer than ${START_TIMEOUT_MS / 1000} s`,
   )
 
-const pipeOf = (monitor: ChildProcess, fd: number): Duplex => monitor.stdio[fd] as Duplex
+/** A child of ours, and our ends of its pipes. */
+interface Monitor {
+  readonly pid: number
+  readonly sync: Socket
+  readonly attach: Socket | undefined
+  readonly startFd: number
+}
 
 /** It gets exactly the descriptors listed here, and nothing of our environment. */
-function spawnMonitor(input: ExecMonitorInput): ChildProcess {
-  const monitor = spawn('conmon', [...execMonitorArgs(input)], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe', ...(input.attach ? (['pipe'] as const) : [])],
-    detached: true,
-    cwd: input.dir,
-    env: {
-      ...MONITOR_ENV,
-      _OCI_SYNCPIPE: String(SYNC_FD),
-      _OCI_STARTPIPE: String(START_FD),
-      ...(input.attach ? { _OCI_ATTACHPIPE: String(ATTACH_FD) } : {}),
-    },
-  })
-  for (const pipe of monitor.stdio.slice(SYNC_FD)) pipe?.on('error', () => {})
-  monitor.unref()
-  return monitor
+async function spawnMonitor(input: ExecMonitorInput): Promise<Monitor> {
+  const nothing = openNull()
+  const [sync, start] = [makePipe(), makePipe()]
+  const attach = input.attach ? makePipe() : undefined
+  const theirs = [nothing, nothing, nothing, sync.write, start.read, ...(attach ? [attach.write] : [])]
+  const ours = [sync.read, start.write, ...(attach ? [attach.read] : [])]
+  try {
+    writeSync(start.write, GO)
+    const pid = await spawnAside({
+      file: 'conmon',
+      args: execMonitorArgs(input),
+      cwd: input.dir,
+      env: {
+        ...MONITOR_ENV,
+        _OCI_SYNCPIPE: String(SYNC_FD),
+        _OCI_STARTPIPE: String(START_FD),
+        ...(input.attach ? { _OCI_ATTACHPIPE: String(ATTACH_FD) } : {}),
+      },
+      fds: theirs,
+    })
+    return { pid, sync: reader(sync.read), attach: attach && reader(attach.read), startFd: start.write }
+  } catch (error) {
+    closeAll(ours)
+    throw error
+  } finally {
+    closeAll(new Set(theirs))
+  }
+}
+
+function reader(fd: number): Socket {
+  const socket = new Socket({ fd, readable: true, writable: false })
+  socket.on('error', () => {})
+  return socket
+}
+
+/** A monitor that has ended already reads nothing any more. */
+function goOn({ startFd }: Monitor): void {
+  try {
+    writeSync(startFd, GO)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  }
 }
 
 /** The monitor says that it listens; the program waits until we have attached. */
-async function letIn(monitor: ChildProcess, answers: Answers, attach: () => Promise<void>): Promise<void> {
-  const pipe = pipeOf(monitor, ATTACH_FD)
+async function letIn(
+  { attach: pipe }: Monitor,
+  answers: Answers,
+  attach: () => Promise<void>,
+): Promise<void> {
   try {
-    await Promise.race([new Promise((resolve) => pipe.once('data', resolve)), answers.over])
+    await Promise.race([new Promise((resolve) => pipe?.once('data', resolve)), answers.over])
     if (!answers.isOver) await attach()
   } finally {
-    pipe.destroy()
+    pipe?.destroy()
   }
 }
 
@@ -98,20 +145,18 @@ class Answers {
   private rest = ''
   private wake: (() => void) | undefined
 
-  constructor(private readonly monitor: ChildProcess) {
-    const sync = pipeOf(monitor, SYNC_FD)
+  constructor({ sync, pid }: Monitor) {
     sync.on('data', (chunk) => this.hear(String(chunk)))
     const ended = Promise.withResolvers<void>()
     this.over = ended.promise
     const finish = () => {
       this.isOver = true
-      sync.destroy()
       ended.resolve()
       this.wake?.()
     }
     // The program inherits nothing of the monitor's: this ends with the monitor.
     sync.on('close', finish)
-    monitor.on('error', finish)
+    sync.on('end', () => void reap(pid))
   }
 
   get hasSpoken(): boolean {
@@ -140,7 +185,7 @@ class Answers {
   /** 255 when the monitor was killed. */
   async exitCode(dir: string): Promise<number> {
     const answer = await this.nth(1)
-    return answer?.data ?? readExit(dir) ?? this.monitor.exitCode ?? LOST
+    return answer?.data ?? readExit(dir) ?? LOST
   }
 }
 

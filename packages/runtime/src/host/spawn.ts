@@ -107,6 +107,6 @@ export function reap(pid: number): Promise<void> {
 
 /** For programs that read and write nothing. */
 export const openNull = (): number => openSync('/dev/null', 'r+')
-export const closeAll = (fds: readonly number[]): void => {
+export const closeAll = (fds: Iterable<number>): void => {
   for (const fd of fds) closeSync(fd)
 }
