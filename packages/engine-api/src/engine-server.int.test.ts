@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fault, silentLogger } from '@berth/core'
 import { afterEach, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { z } from 'zod'
 import { createEngineServer, type EngineServer, listenOnSocket, type Route } from './index.js'
 
@@ -292,6 +293,21 @@ test('closing ends open streams by their signal and cuts those that do not liste
   await servers[0]?.close()
   expect(await ends?.all).toContain('bye')
   expect(await stuck?.all.catch(() => 'cut')).not.toContain('bye')
+})
+
+test('a websocket carries bytes both ways, and one who does not ask for it is refused', async () => {
+  const path = await serve([
+    route('GET', '/ws', async (call) => {
+      const stream = await call.websocket()
+      for await (const chunk of stream) stream.write(String(chunk).toUpperCase())
+    }),
+  ])
+  const client = new WebSocket(`ws+unix://${path}:/v1.44/ws`)
+  const answer = new Promise((resolve) => client.once('message', (bytes) => resolve(String(bytes))))
+  client.once('open', () => client.send('hello'))
+  expect(await answer).toBe('HELLO')
+  client.terminate()
+  expect((await ask(path, '/ws')).status).toBe(400)
 })
 
 test('a left-over socket file is replaced, one that answers and one that is no socket are refused', async () => {

@@ -89,11 +89,12 @@ export class HealthChecks {
     config: HealthConfig,
   ): Promise<{ exitCode: number; output: string }> {
     try {
-      return await this.deps.probe(row, {
+      const { exitCode, output } = await this.deps.probe(row, {
         argv: config.argv,
         timeoutMs: config.timeoutMs,
         outputMaxBytes: OUTPUT_MAX_BYTES,
       })
+      return { exitCode, output: exitCode === LATE ? tooLate(config.timeoutMs, output) : output }
     } catch (error) {
       return { exitCode: -1, output: error instanceof Error ? error.message : String(error) }
     }
@@ -102,4 +103,13 @@ export class HealthChecks {
   private ranMs(row: ContainerRow): number {
     return this.deps.clock.nowMs() - Date.parse(row.startedAt ?? '')
   }
+}
+
+/** A probe's code for a check that did not end in time. */
+const LATE = -1
+
+/** docker's words, with what the check had written. */
+function tooLate(timeoutMs: number, output: string): string {
+  const duration = timeoutMs % 1000 === 0 ? `${timeoutMs / 1000}s` : `${timeoutMs}ms`
+  return `Health check exceeded timeout (${duration})${output === '' ? '' : `: ${output}`}`
 }

@@ -3,6 +3,7 @@ import { type Call, isAtLeast, parseDetachKeys, type Route } from '@berth/engine
 import type { ContainerInfo } from '@berth/runtime'
 import { bytesOf, pump } from './duplex-pump.controller.js'
 import { type ContainerEndpointDeps, endpoint, onContainer } from './endpoint.js'
+import { logLine } from './log-line.js'
 import { refuse, refuseConflict } from './refuse.js'
 
 export function attachRoutes(deps: ContainerEndpointDeps): readonly Route[] {
@@ -71,6 +72,7 @@ async function writeLogs(
     stderr: query.bool('stderr'),
     signal,
   })
-  for await (const { stream, line, partial } of entries)
-    client.write(bytesOf({ stream, bytes: Buffer.from(`${line}${partial ? '' : '\n'}`) }, isMultiplexed))
+  const style = { isTimestamped: false, details: undefined }
+  for await (const entry of entries)
+    client.write(bytesOf({ stream: entry.stream, bytes: logLine(entry, style) }, isMultiplexed))
 }

@@ -6,12 +6,13 @@ export interface LogStyle {
   readonly details: string | undefined
 }
 
+const LINE_END = Buffer.from('\n')
+
 /** An entry as it goes over the wire. Without its line end where the container wrote none. */
 export function logLine(entry: LogEntry, style: LogStyle): Buffer {
   const timestamp = style.isTimestamped ? `${entry.timestamp} ` : ''
-  return Buffer.from(
-    `${timestamp}${style.details === undefined ? '' : `${style.details} `}${entry.line}${entry.partial ? '' : '\n'}`,
-  )
+  const details = style.details === undefined ? '' : `${style.details} `
+  return Buffer.concat([Buffer.from(timestamp + details), entry.bytes, ...(entry.partial ? [] : [LINE_END])])
 }
 
 /** `--tail`: a number; `all`, nothing and what is none are everything, as in docker. */

@@ -1,14 +1,14 @@
 import type { FileStat } from '@berth/runtime'
 
-/** st_mode's kinds and Go's bits for them (io/fs.FileMode). */
-const KINDS: Readonly<Record<number, number>> = {
-  9604: 2 ** 31,
-  21609: 2 ** 27,
-  14406: 2 ** 26,
-  4802: 2 ** 26 + 2 ** 21,
-  2401: 2 ** 25,
-  26411: 2 ** 24,
-}
+/** st_mode's kinds and Go's bits for them (io/fs.FileMode). Not an object: formatters rewrite octal keys, wrongly. */
+const KINDS: ReadonlyMap<number, number> = new Map([
+  [0o040000, 2 ** 31],
+  [0o120000, 2 ** 27],
+  [0o060000, 2 ** 26],
+  [0o020000, 2 ** 26 + 2 ** 21],
+  [0o010000, 2 ** 25],
+  [0o140000, 2 ** 24],
+])
 const SPECIAL: readonly (readonly [number, number])[] = [
   [0o4000, 2 ** 23],
   [0o2000, 2 ** 22],
@@ -17,7 +17,7 @@ const SPECIAL: readonly (readonly [number, number])[] = [
 
 /** The kernel's mode as Go writes it. */
 export function goFileMode(mode: number): number {
-  const kind = KINDS[mode & 0o170000] ?? 0
+  const kind = KINDS.get(mode & 0o170000) ?? 0
   const special = SPECIAL.reduce((sum, [bit, go]) => sum + (mode & bit ? go : 0), 0)
   return kind + special + (mode & 0o777)
 }

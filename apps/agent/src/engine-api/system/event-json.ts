@@ -17,12 +17,15 @@ export function eventLine(event: RuntimeEvent): string {
     ...legacy,
     Type: kind,
     Action: action,
-    Actor: { ID: id, Attributes: attributes },
+    Actor: { ID: id, Attributes: kind === 'image' ? withShortName(attributes) : attributes },
     scope: 'local',
     time: Number(atNanos / NANOS_PER_SECOND),
   })
   return `${json.slice(0, -1)},"timeNano":${atNanos}}\n`
 }
+
+const withShortName = (attributes: RuntimeEvent['attributes']): RuntimeEvent['attributes'] =>
+  attributes.name === undefined ? attributes : { ...attributes, name: familiarName(attributes.name) }
 
 /** docker says of a program in a container which one it is. */
 const actionText = ({ action, attributes }: RuntimeEvent): string =>
