@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
 import { backoffMs, type Clock, Fault, type Logger } from '@berth/core'
 import type { NodeDescription } from '@berth/proto'
-import { openRuntime, type RegistryAccess, type Runtime } from '@berth/runtime'
+import { openRuntime, type RegistryAccess, type Runtime, type RuntimeOptions } from '@berth/runtime'
 import { assignmentSet } from './assignments/assignment-set.js'
 import type { Config } from './config/env.js'
+import { startEngineApi } from './engine-api/engine-api.exec.js'
 import { startHostServer } from './grpc/host-server.grpc.js'
 import { join } from './identity/join.client.js'
 import { OwnIdentity } from './identity/own-identity.loop.js'
@@ -39,15 +40,7 @@ export async function startAgent(
     store,
     config.controlPlane,
   )
-  const runtime = await openRuntime({
-    root: config.root,
-    runRoot: config.runRoot,
-    cgroupParent: config.cgroupParent,
-    logger: logger.child({ room: 'runtime' }),
-    allowOldCrun: config.allowOldCrun,
-    registries: registries(config, identity),
-    ...(config.bootId === undefined ? {} : { bootId: config.bootId }),
-  })
+  const runtime = await openRuntime(runtimeOptions(config, identity, logger))
   const reporter = new Reporter(store, clock)
   const tasks = new TaskSupervisor({
     runtime,
@@ -59,6 +52,7 @@ export async function startAgent(
   })
   tasks.apply(assignmentSet(store.assignments()))
   const server = await startHostServer({ listen: config.listen, identity, runtime, logger })
+  const engineApi = await openEngineApi(config, runtime, clock, logger)
   const session = new SessionLoop({
     controlPlane: config.controlPlane,
     bootId: config.bootId ?? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
@@ -82,10 +76,38 @@ export async function startAgent(
       stop.abort(new Error('the agent is stopping'))
       tasks.close()
       server.forceShutdown()
+      await engineApi?.close()
       await runtime.close()
       store.close()
     },
   }
+}
+
+const runtimeOptions = (config: Config, identity: OwnIdentity, logger: Logger): RuntimeOptions => ({
+  root: config.root,
+  runRoot: config.runRoot,
+  cgroupParent: config.cgroupParent,
+  logger: logger.child({ room: 'runtime' }),
+  allowOldCrun: config.allowOldCrun,
+  registries: registries(config, identity),
+  ...(config.bootId === undefined ? {} : { bootId: config.bootId }),
+})
+
+/** Docker's API over the same runtime, where a socket is set. Its containers are nobody's tasks. */
+async function openEngineApi(
+  { engineSocket }: Config,
+  runtime: Runtime,
+  clock: Clock,
+  logger: Logger,
+): Promise<{ close(): Promise<void> } | undefined> {
+  if (engineSocket === undefined) return undefined
+  return startEngineApi({
+    runtime,
+    clock,
+    logger: logger.child({ room: 'engine-api' }),
+    socket: engineSocket,
+    engine: { version: VERSION, compat: 'berth', insecureRegistries: [], registryMirrors: {}, labels: [] },
+  })
 }
 
 /** A control plane that is away is waited for; a token that does not work is not. */

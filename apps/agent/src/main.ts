@@ -1,16 +1,23 @@
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
-import { createLogger, Fault, systemClock } from '@berth/core'
+import { createLogger, Fault, type Logger, systemClock } from '@berth/core'
 import { startAgent } from './agent.js'
 import { readConfig } from './config/env.js'
+import { readStandaloneConfig, STANDALONE_FLAGS } from './config/standalone.js'
 import { doctor } from './doctor/doctor.exec.js'
+import { startStandalone } from './standalone.exec.js'
 
 const EXIT_DEADLINE_MS = 2_000
 
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { fix: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    options: {
+      fix: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      standalone: { type: 'boolean', default: false },
+      ...STANDALONE_FLAGS,
+    },
   })
   const command = positionals[0] ?? 'serve'
   if (command === 'doctor') {
@@ -18,26 +25,42 @@ async function main(): Promise<void> {
     return
   }
   if (command !== 'serve')
-    throw new RangeError(`${command} is not a command: use serve, or doctor [--fix] [--json]`)
-  await serve()
+    throw new RangeError(
+      `${command} is not a command: use serve, serve --standalone, or doctor [--fix] [--json]`,
+    )
+  if (values.standalone) await serveStandalone(values)
+  else await serve()
 }
 
 async function serve(): Promise<void> {
   const config = readConfig(process.env, hostname())
   const logger = createLogger('agent', config.logLevel)
   const stop = new AbortController()
+  await runUntilSignal(startAgent(config, systemClock, logger, stop.signal), logger, stop)
+}
+
+async function serveStandalone(flags: Readonly<Record<string, unknown>>): Promise<void> {
+  const config = readStandaloneConfig(flags, process.env)
+  const logger = createLogger('engine', config.logLevel)
+  await runUntilSignal(startStandalone(config, systemClock, logger), logger, new AbortController())
+}
+
+async function runUntilSignal(
+  starting: Promise<{ close(): Promise<void> }>,
+  logger: Logger,
+  stop: AbortController,
+): Promise<void> {
   process.on('unhandledRejection', (error) =>
     logger.error(
       { error: String(error), stack: error instanceof Error ? error.stack : undefined },
       'a promise failed unseen',
     ),
   )
-  const starting = startAgent(config, systemClock, logger, stop.signal)
   const end = (signal: string) => {
     logger.info({ signal }, 'stopping; containers run on')
     setTimeout(() => process.exit(0), EXIT_DEADLINE_MS).unref()
     stop.abort(new Error('the agent is stopping'))
-    void starting.then((agent) => agent.close()).then(() => process.exit(0))
+    void starting.then((running) => running.close()).then(() => process.exit(0))
   }
   process.once('SIGTERM', () => end('SIGTERM'))
   process.once('SIGINT', () => end('SIGINT'))

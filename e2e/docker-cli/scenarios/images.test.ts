@@ -58,8 +58,8 @@ describe('docker images', () => {
       expect.arrayContaining([ENTRY, FULL]),
     )
     expect(await lines('images', ...format, '--filter', 'reference=tiny-*:1')).not.toContain(TINY)
-    expect(await lines('images', ...format, '--filter', 'label=berth.test=full')).toContain(FULL)
-    expect(await lines('images', ...format, '--filter', 'label=berth.test=other')).toEqual([])
+    expect(await lines('images', ...format, '--filter', 'label=org.example.full=full')).toContain(FULL)
+    expect(await lines('images', ...format, '--filter', 'label=org.example.full=other')).toEqual([])
     const tag = tagName()
     await ownImage(tag)
     expect(await lines('images', ...format, '--filter', `since=${TINY}`)).toContain(tag)
@@ -103,7 +103,7 @@ describe('docker image inspect', () => {
       Config: {
         User: 'bob',
         WorkingDir: '/work',
-        Labels: { 'berth.test': 'full' },
+        Labels: { 'org.example.full': 'full' },
         ExposedPorts: { '8080/tcp': {} },
         StopSignal: 'SIGUSR1',
       },

@@ -136,7 +136,7 @@ describe('labels', () => {
     const name = containerName()
     await out('create', '--name', name, '--label-file', file, '-l', 'both=flag', '-l', 'empty', FULL)
     expect((await inspect(name)).Config.Labels).toEqual({
-      'berth.test': 'full',
+      'org.example.full': 'full',
       'from.file': '1',
       both: 'flag',
       empty: '',

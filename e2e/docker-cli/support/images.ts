@@ -27,7 +27,7 @@ const IMAGES: Readonly<Record<string, ImageConfig>> = {
     Cmd: ['sh', '-c', 'trap "exit 9" USR1; while :; do sleep 0.05; done'],
     User: 'bob',
     WorkingDir: '/work',
-    Labels: { 'berth.test': 'full' },
+    Labels: { 'org.example.full': 'full' },
     ExposedPorts: { '8080/tcp': {} },
     StopSignal: 'SIGUSR1',
   },

@@ -21,8 +21,8 @@ import { mountsBelow, processesOf } from './testing/leftovers.js'
 
 const CREATE = [
   'container.create.after_row',
-  'container.create.after_snapshot',
-  'container.create.after_address',
+  'container.create.after_mounts',
+  'container.create.after_commit',
 ]
 const START = [
   'container.start.after_mount',
@@ -38,6 +38,9 @@ const REMOVE = [
   'container.remove.after_files',
 ]
 const EXIT = ['container.exit.after_row']
+const PAUSE = ['container.pause.after_freeze']
+const UPDATE = ['container.update.after_row']
+const RESTART = ['container.restart.before_start', 'container.recover.after_row']
 const PULL = [
   'content.before_rename',
   'pull.after_blob',
@@ -125,7 +128,9 @@ test('every failpoint of the runtime is met by a test here', () => {
     .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
     .flatMap((path) => [...readFileSync(join(src, path), 'utf8').matchAll(/\bfailpoint\('([^']+)'\)/g)])
     .map((match) => match[1])
-  expect([...new Set(names)].sort()).toEqual([...CREATE, ...START, ...REMOVE, ...EXIT, ...PULL].sort())
+  expect([...new Set(names)].sort()).toEqual(
+    [...CREATE, ...START, ...REMOVE, ...EXIT, ...PAUSE, ...UPDATE, ...RESTART, ...PULL].sort(),
+  )
 })
 
 describe('done or undone, never half', () => {
@@ -133,7 +138,12 @@ describe('done or undone, never half', () => {
     await prepared(async () => {})
     await crash(how, failpoint, ['containers', 'create', SLEEPER])
     const opened = await open()
-    expect(await opened.containers.list()).toEqual([])
+    const [found, ...others] = await opened.containers.list()
+    expect(others).toEqual([])
+    if (how === 'kill' && failpoint === 'container.create.after_commit') {
+      expect(found).toMatchObject({ state: 'created', spec: SLEEPER })
+      if (found) await opened.containers.remove(found.id)
+    } else expect(found).toBeUndefined()
     expectNoContainers()
     await expectWorks(opened)
   })
@@ -190,6 +200,87 @@ describe('done or undone, never half', () => {
     await expectWorks(opened)
   })
 
+  test.each(crossed(PAUSE))('a pause meets %s at %s', async (how, failpoint) => {
+    const container = await prepared((opened) => opened.containers.create(SLEEPER))
+    const calls: ChildWork['calls'] = [
+      ['containers', 'start', container.id],
+      ['containers', 'pause', container.id],
+    ]
+    await crash(how, failpoint, ...calls)
+    const opened = await open()
+    expect(await opened.containers.inspect(container.id)).toMatchObject({
+      state: how === 'kill' ? 'paused' : 'running',
+    })
+    if (how === 'kill') await opened.containers.unpause(container.id)
+    expect((await opened.containers.stop(container.id)).exit).toMatchObject({ code: 143 })
+    await opened.containers.remove(container.id)
+    await expectWorks(opened)
+  })
+
+  test.each(crossed(UPDATE))('an update meets %s at %s', async (how, failpoint) => {
+    const MIB = 1024 * 1024
+    const before = { memoryBytes: 32 * MIB }
+    const container = await prepared((opened) => opened.containers.create({ ...SLEEPER, resources: before }))
+    const calls: ChildWork['calls'] = [
+      ['containers', 'start', container.id],
+      ['containers', 'update', container.id, { resources: { memoryBytes: 64 * MIB } }],
+    ]
+    await crash(how, failpoint, ...calls)
+    const opened = await open()
+    const memoryBytes = (how === 'kill' ? 64 : 32) * MIB
+    expect((await opened.containers.inspect(container.id)).spec.resources).toEqual({ memoryBytes })
+    expect(await opened.containers.stats(container.id)).toMatchObject({ memoryLimitBytes: memoryBytes })
+    await opened.containers.remove(container.id, { force: true })
+    await expectWorks(opened)
+  })
+
+  test('a restart by policy meets kill: it is made after the next open', async () => {
+    const spec: ContainerSpec = { ...SLEEPER, command: ['sh', '-c', 'exit 5'], restart: { name: 'always' } }
+    const container = await prepared((opened) => opened.containers.create(spec))
+    const calls = [['containers', 'start', container.id]] as const
+    const armed = `${RESTART[0]}=kill`
+    expect(await spawnRuntime({ options: host.options, calls, hold: true }, armed).ended).toMatchObject({
+      signal: 'SIGKILL',
+    })
+    const opened = await open()
+    await until(
+      'it was restarted',
+      async () => (await opened.containers.inspect(container.id)).restartCount >= 2,
+    )
+    await opened.containers.remove(container.id, { force: true })
+    await expectWorks(opened)
+  })
+
+  test('a start at open meets kill: it is made at the open after it', async () => {
+    const spec: ContainerSpec = { ...SLEEPER, restart: { name: 'always' } }
+    const container = await prepared(async (opened) => {
+      const { id } = await opened.containers.start((await opened.containers.create(spec)).id)
+      return opened.containers.stop(id, { timeoutMs: 0 })
+    })
+    const end = await spawnRuntime({ options: host.options, calls: [], hold: true }, `${RESTART[1]}=kill`)
+      .ended
+    expect(end.signal).toBe('SIGKILL')
+    const opened = await open()
+    await until('it runs', async () => (await opened.containers.inspect(container.id)).state === 'running')
+    await opened.containers.remove(container.id, { force: true })
+    await expectWorks(opened)
+  })
+
+  test.each(RESTART)('an error at %s is got over', async (failpoint) => {
+    const spec: ContainerSpec = { ...SLEEPER, restart: { name: 'always' } }
+    const container = await prepared(async (opened) => {
+      const { id } = await opened.containers.start((await opened.containers.create(spec)).id)
+      return opened.containers.stop(id, { timeoutMs: 0 })
+    })
+    const calls = [['containers', 'wait', container.id, null, 'next-exit']] as const
+    const child = spawnRuntime({ options: host.options, calls, hold: true }, `${failpoint}=1*error->off`)
+    await until('it runs', () => processes(container).some((pid) => pid !== process.pid), 15_000)
+    await child.kill()
+    const opened = await open()
+    await until('it runs', async () => (await opened.containers.inspect(container.id)).state === 'running')
+    await opened.containers.remove(container.id, { force: true })
+  })
+
   describe('pull', () => {
     let registry: Awaited<ReturnType<typeof openTestRegistry>>
     beforeEach(async () => {
@@ -202,7 +293,7 @@ describe('done or undone, never half', () => {
       const pushed = await prepared(async (opened) => {
         const image = await buildTinyImage(opened, { tag: reference })
         await opened.images.push(reference)
-        for (const { id } of await opened.images.list()) await opened.images.remove(id)
+        for (const { id } of await opened.images.list()) await opened.images.remove(id, { force: true })
         return image
       })
       await crash(how, failpoint, ['images', 'pull', reference])

@@ -15,12 +15,16 @@ export class EventBus<Event> {
     const reader = new Reader<Event>()
     const push = (event: Event) => reader.push(event)
     this.readers.add(push)
-    const onAbort = () => reader.ring()
-    signal.addEventListener('abort', onAbort)
     const leave = () => {
       this.readers.delete(push)
       signal.removeEventListener('abort', onAbort)
     }
+    // Here too, since one that is never read does not come to its end.
+    const onAbort = () => {
+      leave()
+      reader.ring()
+    }
+    signal.addEventListener('abort', onAbort)
     return reader.drain(signal, leave)
   }
 }

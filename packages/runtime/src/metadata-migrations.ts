@@ -13,4 +13,15 @@ export const METADATA_MIGRATIONS: readonly string[] = [
    ) STRICT;
    CREATE TABLE address (ip TEXT PRIMARY KEY, container_id TEXT NOT NULL UNIQUE) STRICT;
    CREATE TABLE network_state (id INTEGER PRIMARY KEY CHECK (id = 1), last_offset INTEGER NOT NULL) STRICT;`,
+  `ALTER TABLE image ADD COLUMN tagged_at TEXT NOT NULL DEFAULT '';
+   ALTER TABLE image ADD COLUMN is_hidden INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE lease (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT;
+   CREATE TABLE lease_item (lease_id TEXT NOT NULL REFERENCES lease(id) ON DELETE CASCADE, key TEXT NOT NULL, PRIMARY KEY (lease_id, key)) STRICT;
+   CREATE TABLE blob_source (digest TEXT NOT NULL, host TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (digest, host)) STRICT;
+   CREATE TABLE unsynced (key TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE container_quarantine (
+     id TEXT PRIMARY KEY, name TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), uuid TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE volume (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
 ]

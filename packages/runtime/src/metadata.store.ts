@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -8,6 +9,11 @@ export interface Metadata {
   readonly db: DatabaseSync
   /** All of `work` or nothing. Synchronous, so two can never interleave. */
   transaction<T>(work: () => T): T
+  /**
+   * As `transaction`, without waiting for the disk: it is durable with the next one that waits, and lost whole with what came after it when the
+   * power fails before. For what a durable step follows, and for what recovery does again.
+   */
+  lazily<T>(work: () => T): T
   /** 1, 2, 3, … per name; never given twice. */
   next(counter: string): number
   close(): void
@@ -20,6 +26,15 @@ export function openMetadata(root: string): Metadata {
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;')
   migrate(db)
   const transaction = <T>(work: () => T): T => inTransaction(db, work)
+  const lazily = <T>(work: () => T): T => {
+    if (db.isTransaction) return work()
+    db.exec('PRAGMA synchronous = NORMAL')
+    try {
+      return inTransaction(db, work)
+    } finally {
+      db.exec('PRAGMA synchronous = FULL')
+    }
+  }
   const next = (counter: string): number => {
     const row = db
       .prepare(
@@ -28,7 +43,13 @@ export function openMetadata(root: string): Metadata {
       .get(counter)
     return Number(row?.value)
   }
-  return { db, transaction, next, close: () => db.close() }
+  return { db, transaction, lazily, next, close: () => db.close() }
+}
+
+/** A UUID that stays with this data root for ever. */
+export function identityOf({ db }: Metadata): string {
+  db.prepare('INSERT INTO identity (id, uuid) VALUES (1, ?) ON CONFLICT (id) DO NOTHING').run(randomUUID())
+  return String(db.prepare('SELECT uuid FROM identity WHERE id = 1').get()?.uuid)
 }
 
 function migrate(db: DatabaseSync): void {

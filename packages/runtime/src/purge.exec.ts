@@ -4,6 +4,7 @@ import { removeCgroupTree } from './host/cgroups.exec.js'
 import { MNT_DETACH, umount } from './host/libc.js'
 import { killWorkersOn } from './host/process.exec.js'
 import { BridgeNetwork } from './networks/network.exec.js'
+import { mountedBelow } from './volumes/volume-mounts.exec.js'
 
 export interface PurgeOptions {
   readonly root: string
@@ -23,7 +24,9 @@ export async function purgeHost(options: PurgeOptions): Promise<void> {
   for (const name of names) killWorkersOn(`${bundles}/${name}`)
   for (const name of names) await removeCgroupTree(`${options.cgroupParent}/${name}`)
   for (const id of ids) await deleteFromRuntime('crun', states, id)
-  for (const name of names) unmount(`${bundles}/${name}/rootfs`)
+  for (const name of names) for (const part of ['rootfs', 'shm']) unmount(`${bundles}/${name}/${part}`)
+  for (const place of [`${options.root}/volumes`, `${options.runRoot}/v`])
+    for (const target of mountedBelow(place).toReversed()) unmount(target)
   await new BridgeNetwork({ bridge: 'berth0', subnet: '10.88.0.0/16', ...options.network }).remove()
   await removeCgroupTree(options.cgroupParent)
   rmSync(options.runRoot, { recursive: true, force: true })

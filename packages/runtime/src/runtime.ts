@@ -1,18 +1,25 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
-import { fault } from '@berth/core'
-import type { Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
-import { ContainerStore } from './containers/containers.store.js'
+import { type ContainerId, fault, silentLogger, systemClock } from '@berth/core'
+import type { Containers, Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
+import { ContainerStore, type Quarantined } from './containers/containers.store.js'
 import { ContainerEngine } from './containers/engine.exec.js'
 import { openContainers } from './containers/open-containers.exec.js'
+import { recoverContainers } from './containers/recover.exec.js'
+import { restartByPolicy } from './containers/start.exec.js'
+import { actOnUnhealthy } from './containers/stop.exec.js'
+import { diskUsage } from './disk-usage.exec.js'
 import { EventLog, type NewEvent } from './event-log.js'
-import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
+import { ContainerExecs } from './execs/container-execs.exec.js'
+import { probe } from './execs/probe.exec.js'
+import { openFiles } from './files/open-files.exec.js'
+import { type HostFacts, hostFacts } from './host/engine-facts.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
-import { runProgram } from './host/process.exec.js'
-import { openImages } from './images/open-images.exec.js'
-import { openMetadata } from './metadata.store.js'
+import { type ImagesModule, openImages } from './images/open-images.exec.js'
+import { identityOf, type Metadata, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
-import { unbuilt } from './unbuilt.js'
+import { ContainerStreams } from './stdio/container-streams.exec.js'
+import { openMounts } from './volumes/mounts.exec.js'
+import { openVolumes, VolumesModule } from './volumes/open-volumes.exec.js'
 
 export const DEFAULT_NETWORK = { bridge: 'berth0', subnet: '10.88.0.0/16' }
 
@@ -33,65 +40,173 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   }
 }
 
+/** The rooms, each given what it needs of the others. */
+interface Rooms {
+  readonly metadata: Metadata
+  readonly store: ContainerStore
+  readonly modules: ImagesModule
+  readonly volumes: VolumesModule
+  readonly network: BridgeNetwork
+  readonly streams: ContainerStreams
+  readonly execs: ContainerExecs
+  readonly engine: ContainerEngine
+  emit(event: NewEvent): void
+}
+
 async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
   const metadata = openMetadata(options.root)
-  const log = new EventLog(() => BigInt(Date.now()) * 1_000_000n)
-  const emit = (event: NewEvent) => log.emit(event)
-  const store = new ContainerStore(metadata)
-  const modules = openImages({
-    root: options.root,
-    metadata,
-    logger: options.logger,
-    registries: options.registries ?? {},
-    emit,
-    isImageInUse: (imageId) => store.list().some((row) => row.imageId === imageId),
-  })
-  modules.recover()
-  const engine = new ContainerEngine({
-    root: options.root,
-    runRoot: options.runRoot,
-    cgroupParent: options.cgroupParent,
-    bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    ociRuntimePath: facts.ociRuntimePath,
-    logger: options.logger,
-    store,
-    images: modules.images,
-    snapshots: modules.snapshots,
-    network: new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network }),
-    layersOf: modules.layersOf,
-    emit,
-  })
-  if (store.list().length > 0) await engine.recover()
-  else engine.watch()
-  const stopSignalOf = async (imageId: string) => (await modules.images.find(imageId))?.config.stopSignal
-  const containers = openContainers(engine, store, stopSignalOf)
+  const log = new EventLog(systemClock)
+  const rooms = makeRooms(options, facts.ociRuntimePath, metadata, (event) => log.emit(event))
+  await recover(rooms, options)
+  const { store, modules, volumes, engine, streams, execs } = rooms
+  const face = filesFace(options, rooms, () => containers)
+  const containers: Containers = openContainers(engine, store, streams, execs, face)
+  const { images, snapshots } = modules
+  const id = identityOf(metadata)
   return {
-    images: modules.images,
+    images,
     containers,
     build: modules.build,
-    volumes: {
-      create: unbuilt('volumes.create'),
-      get: unbuilt('volumes.get'),
-      list: unbuilt('volumes.list'),
-      remove: unbuilt('volumes.remove'),
-      prune: unbuilt('volumes.prune'),
-    },
-    diskUsage: unbuilt('diskUsage'),
-    events: (options) => log.read(options instanceof AbortSignal ? { signal: options } : options),
-    info: () => ({
-      ...facts.info,
-      root: options.root,
-      id: '',
-      network: { bridge: DEFAULT_NETWORK.bridge, subnet: DEFAULT_NETWORK.subnet, gateway: '' },
-    }),
+    volumes: openVolumes(volumes),
+    diskUsage: (signal) =>
+      diskUsage({
+        ...{ store, images, snapshots, signal },
+        imageUsage: async () => ({ ...modules.usage(), buildCacheBytes: 0 }),
+        volumeUsage: (stop) => volumes.usage(stop),
+      }),
+    events: (wanted) => log.read(wanted instanceof AbortSignal ? { signal: wanted } : wanted),
+    info: () => infoOf(options, facts.info, rooms, id),
     close: async () => {
       await engine.close()
+      execs.close()
+      streams.close()
+      await modules.close()
       metadata.close()
       closeSync(lock)
     },
   }
 }
+
+function makeRooms(
+  options: RuntimeOptions,
+  ociRuntimePath: string,
+  metadata: Metadata,
+  tell: (event: NewEvent) => void,
+): Rooms {
+  const { root, runRoot, logger = silentLogger } = options
+  const streams = new ContainerStreams(logger)
+  const emit = (event: NewEvent) => {
+    tell(event)
+    if (event.kind !== 'container' || event.action !== 'destroy') return
+    streams.forget(event.id as ContainerId)
+    execs.forget(event.id as ContainerId)
+  }
+  const store = new ContainerStore(metadata)
+  const { registries = {} } = options
+  const usersOf = (imageId: string) =>
+    store
+      .list()
+      .filter((row) => row.imageId === imageId)
+      .map(({ id, state }) => ({ id, isRunning: MAY_RUN.has(state) }))
+  const modules = openImages({ root, metadata, logger, registries, emit, usersOf })
+  const volumes = new VolumesModule({
+    ...{ root, runRoot, metadata, emit },
+    containers: store,
+    nowMs: systemClock.nowMs,
+  })
+  const network = new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network })
+  const execs = new ContainerExecs({
+    runRoot,
+    ociRuntimePath,
+    store,
+    pathsOf: (id) => engine.paths(id),
+    emit,
+  })
+  const shared = { metadata, store, modules, volumes, network, streams, execs, emit }
+  const engine: ContainerEngine = makeEngine(options, ociRuntimePath, shared)
+  return { ...shared, engine }
+}
+
+const MAY_RUN: ReadonlySet<string> = new Set(['running', 'paused', 'restarting'])
+
+function makeEngine(
+  options: RuntimeOptions,
+  ociRuntimePath: string,
+  rooms: Omit<Rooms, 'engine'>,
+): ContainerEngine {
+  const { store, network, modules, streams, execs, volumes, emit } = rooms
+  const { root, runRoot, cgroupParent, logger = silentLogger } = options
+  const { images, snapshots, layersOf } = modules
+  const engine: ContainerEngine = new ContainerEngine({
+    ...{ root, runRoot, cgroupParent, logger, ociRuntimePath, store, network, streams, emit },
+    ...{ images, snapshots, layersOf },
+    bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    clock: systemClock,
+    mounts: openMounts({ root, runRoot, volumes, layersOf }),
+    probe: (row, wanted) => probe(execs, row.id, wanted),
+    restart: (id) => restartByPolicy(engine, id),
+    react: (id, action) => actOnUnhealthy(engine, id, action),
+    ...(options.compat ? { compat: options.compat } : {}),
+    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+  })
+  return engine
+}
+
+/** Everything is done or undone before anybody may ask. */
+async function recover(
+  { modules, store, engine, execs }: Rooms,
+  { logger = silentLogger }: RuntimeOptions,
+): Promise<void> {
+  await modules.recover()
+  modules
+    .collect()
+    .catch((error: unknown) => logger.warn({ error: String(error) }, 'collecting what no image needs failed'))
+  for (const { id, name, reason } of store.quarantined)
+    logger.error({ container: id, name, reason }, 'a container record was put aside')
+  await recoverContainers(engine)
+  await engine.open()
+  execs.recover()
+}
+
+function filesFace(
+  { root, runRoot, userNamespace }: RuntimeOptions,
+  { modules, store, engine, volumes, emit }: Rooms,
+  containers: () => Containers,
+) {
+  return openFiles({
+    ...{ root, runRoot, store, emit },
+    snapshots: modules.snapshots,
+    ...(userNamespace ? { userNamespace } : {}),
+    exclusive: (id, work) => engine.turns.take(id, work),
+    pathsOf: (id) => engine.paths(id),
+    volumePath: (name) => volumes.store.path(name),
+    findImage: (imageId) => modules.images.find(imageId),
+    makeImage: modules.makeImage,
+    pause: (id) => containers().pause(id),
+    unpause: (id) => containers().unpause(id),
+    nowMs: systemClock.nowMs,
+  })
+}
+
+function infoOf(
+  options: RuntimeOptions,
+  facts: HostFacts,
+  { store, network }: Rooms,
+  id: string,
+): RuntimeInfo {
+  const { text: subnet, gateway } = network.subnet
+  return {
+    ...facts,
+    warnings: [...facts.warnings, ...store.quarantined.map(quarantineWarning)],
+    root: options.root,
+    id,
+    network: { bridge: options.network?.bridge ?? DEFAULT_NETWORK.bridge, subnet, gateway },
+  }
+}
+
+const quarantineWarning = ({ id, name, reason }: Quarantined): string =>
+  `container ${name} (${id.slice(0, 12)}) was put aside, its record cannot be read: ${reason}`
 
 function takeLock(root: string): number {
   const fd = openSync(`${root}/lock`, 'a', 0o600)
@@ -101,56 +216,4 @@ function takeLock(root: string): number {
     'runtime.locked',
     `another process uses ${root}: only one agent may run on a data root`,
   )
-}
-
-const CRUN_MIN = [1, 15]
-const CRUN_FIXED = [1, 30]
-
-type HostFacts = Omit<RuntimeInfo, 'root' | 'id' | 'network'>
-
-async function hostFacts(options: RuntimeOptions): Promise<{ info: HostFacts; ociRuntimePath: string }> {
-  const name = options.ociRuntime ?? 'crun'
-  const [runtime, conmon, where] = await Promise.all([
-    runProgram(name, ['--version']),
-    runProgram('conmon', ['--version']),
-    runProgram('sh', ['-c', `command -v ${name}`]),
-  ])
-  const version = /version (\S+)/.exec(runtime.stdout)?.[1] ?? '0'
-  const warnings: string[] = []
-  if (name === 'crun') warnings.push(...crunWarnings(version, options.allowOldCrun ?? false))
-  const leftovers = leftoverControllers()
-  if (leftovers.length > 0)
-    warnings.push(
-      `cgroup controllers ${leftovers.join(', ')} are left on v2 of a hybrid machine: berth doctor --fix mounts them as v1`,
-    )
-  for (const warning of warnings) options.logger.warn({}, warning)
-  return {
-    ociRuntimePath: where.stdout.trim(),
-    info: {
-      ociRuntime: { name, version },
-      conmonVersion: /version (\S+)/.exec(conmon.stdout)?.[1] ?? '0',
-      cgroupVersion: cgroupVersion(),
-      cpuNanos: cpus().length * 1e9,
-      memoryBytes: totalmem(),
-      warnings,
-    },
-  }
-}
-
-const isBelow = (version: string, floor: readonly number[]): boolean => {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [floorMajor = 0, floorMinor = 0] = floor
-  return major < floorMajor || (major === floorMajor && minor < floorMinor)
-}
-
-/** reliability.md §0.1: below 1.15 a leaked descriptor is a way out, which our own guards close; so it is refused unless allowed. */
-function crunWarnings(version: string, allowOld: boolean): readonly string[] {
-  if (isBelow(version, CRUN_MIN)) {
-    const text = `crun ${version} is older than 1.15 and has known holes: install a newer one, or set BERTH_ALLOW_OLD_CRUN=1 to rely on Berth's own guards`
-    if (!allowOld) throw fault.failedPrecondition('host.crun_too_old', text)
-    return [text]
-  }
-  return isBelow(version, CRUN_FIXED)
-    ? [`crun ${version} is older than 1.30, which closes CVE-2026-84042`]
-    : []
 }

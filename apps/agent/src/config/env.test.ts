@@ -21,6 +21,7 @@ test('with only what must be given, the rest is the documented default', () => {
     registryEndpoint: undefined,
     allowOldCrun: false,
     logLevel: 'info',
+    engineSocket: undefined,
     labels: {},
   })
 })
@@ -35,6 +36,7 @@ test('what is given is taken, and BERTH_NODE_NAME wins over the host name', () =
       BERTH_REGISTRY_ENDPOINT: 'https://10.210.0.1:7443',
       BERTH_BOOT_ID: 'boot-7',
       BERTH_JOIN_TOKEN_FILE: '/etc/berth/token',
+      BERTH_ENGINE_SOCKET: '/run/berth/docker.sock',
     },
     'server-a',
   )
@@ -45,6 +47,7 @@ test('what is given is taken, and BERTH_NODE_NAME wins over the host name', () =
     registryEndpoint: 'https://10.210.0.1:7443',
     bootId: 'boot-7',
     joinTokenFile: '/etc/berth/token',
+    engineSocket: '/run/berth/docker.sock',
   })
 })
 
@@ -69,6 +72,7 @@ test.each([
   ['BERTH_REGISTRY_ENDPOINT', 'not a url'],
   ['BERTH_ALLOW_OLD_CRUN', 'perhaps'],
   ['BERTH_LOG_LEVEL', 'loud'],
+  ['BERTH_ENGINE_SOCKET', 'docker.sock'],
   ['BERTH_NODE_LABELS', 'zone'],
   ['BERTH_NODE_LABELS', 'zone=a,=b'],
 ])('%s=%j is refused and the message names the variable', (name, value) => {

@@ -22,6 +22,7 @@ const envSchema = z.object({
   BERTH_REGISTRY_ENDPOINT: z.url({ protocol: /^https$/ }).optional(),
   BERTH_ALLOW_OLD_CRUN: z.stringbool().default(false),
   BERTH_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  BERTH_ENGINE_SOCKET: z.union([empty, path]).optional(),
   BERTH_NODE_LABELS: z.string().default(''),
 })
 
@@ -41,6 +42,8 @@ export interface Config {
   readonly registryEndpoint: string | undefined
   readonly allowOldCrun: boolean
   readonly logLevel: string
+  /** Where the Docker Engine API listens; undefined for nowhere. */
+  readonly engineSocket: string | undefined
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -68,6 +71,7 @@ export function readConfig(env: NodeJS.ProcessEnv, hostname: string): Config {
     registryEndpoint: data.BERTH_REGISTRY_ENDPOINT,
     allowOldCrun: data.BERTH_ALLOW_OLD_CRUN,
     logLevel: data.BERTH_LOG_LEVEL,
+    engineSocket: data.BERTH_ENGINE_SOCKET,
     labels: parseLabels(data.BERTH_NODE_LABELS),
   }
 }

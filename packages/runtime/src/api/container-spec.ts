@@ -1,3 +1,5 @@
+import type { ConsoleSize } from './stdio.js'
+
 /**
  * What an embedder wants of one container. Absent means the default of reliability.md §4.2 (stricter than docker's; see
  * `RuntimeOptions.compat`). Nothing in here is ever changed by the runtime except through `rename` and `update`.
@@ -22,6 +24,8 @@ export interface ContainerSpec {
   /** Supplementary groups, names or numbers, beside those of the user. */
   readonly groupsAdd?: readonly string[]
   readonly tty?: boolean
+  /** Of its terminal when it begins. */
+  readonly consoleSize?: ConsoleSize
   /** Keeps stdin open while nobody is attached. */
   readonly openStdin?: boolean
   /** Ends stdin when the first one who was attached to it leaves. */
@@ -41,6 +45,8 @@ export interface ContainerSpec {
   /** `bridge` (default), `none`, `host`, or the namespace of another container. */
   readonly network?: 'bridge' | 'none' | 'host' | ContainerNamespace
   readonly ports?: readonly PortMapping[]
+  /** When host ports are taken: at create and until removal (default), or, as docker has it, from each start to its end. */
+  readonly portsHeld?: 'always' | 'while-up'
   readonly macAddress?: string
 
   // Limits.

@@ -160,8 +160,10 @@ export interface LogEntry {
   readonly stream: 'stdout' | 'stderr'
   /** RFC 3339 with nanoseconds. */
   readonly timestamp: string
-  /** Without its line end. */
+  /** Without its line end; bytes that are no UTF-8 are replaced. */
   readonly line: string
+  /** The same as the container wrote it. A line of more than 16 KiB comes in `partial` pieces of that length and a last one. */
+  readonly bytes: Uint8Array
   /** The container wrote no line end after it (yet, or for ever). */
   readonly partial?: boolean
 }

@@ -23,7 +23,8 @@ export interface Images {
   /**
    * Removes a reference, or the image by id; blobs and snapshots nothing else uses go too. Gives what went, in order.
    * Idempotent: what is gone gives an empty list.
-   * @throws image.in_use while a container uses it (with `force` only a running one counts), image.has_references by id with several unless `force`
+   * @throws image.in_use while a container uses it (with `force` only a running one counts), image.has_references by id with several unless `force`,
+   * image.has_children by id while images were made from it here
    */
   remove(referenceOrId: string, options?: { readonly force?: boolean }): Promise<readonly RemovedImage[]>
   /** Images no container uses: those without a reference, or all of them. */
@@ -54,6 +55,11 @@ export interface Images {
     term: string,
     options?: { readonly limit?: number; readonly auth?: RegistryAuth; readonly signal?: AbortSignal },
   ): Promise<readonly SearchResult[]>
+  /** Every tag the registry has of a repository, at most 10,000. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  tags(
+    repository: string,
+    options?: { readonly auth?: RegistryAuth; readonly signal?: AbortSignal },
+  ): Promise<readonly string[]>
   /** Whether the registry takes these credentials. @throws registry.unauthorized, registry.unreachable */
   login(auth: RegistryAuth & { readonly host: string }): Promise<void>
   /** Reads every blob again and compares digests. Damaged ones are put aside, so that the next pull brings them back. */
@@ -102,6 +108,8 @@ export interface ImageRecord {
   /** Digest of the image config: docker's image id. */
   readonly id: Digest
   readonly manifestDigest: Digest
+  /** The image it was made from on this host, by a commit; what was pulled or loaded has none. */
+  readonly parentId?: Digest
   readonly references: readonly string[]
   /** `repository@sha256:…` of the registries it was pulled from or pushed to. */
   readonly repositoryDigests: readonly string[]

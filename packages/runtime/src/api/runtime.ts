@@ -31,7 +31,8 @@ export interface RuntimeOptions {
   readonly runRoot: string
   /** cgroup path under which containers live, e.g. /berth or /berth-lab/server-a. */
   readonly cgroupParent: string
-  readonly logger: Logger
+  /** Silent by default. */
+  readonly logger?: Logger
   /** OCI runtime binary; `crun` by default. */
   readonly ociRuntime?: 'crun' | 'runc'
   /** Allow a crun older than 1.15 (reliability.md §0.1); logged as a warning. Our own guards for its holes are always on. */

@@ -6,18 +6,13 @@ import { type Digest, digestOf } from '@berth/core'
 import { pack } from 'tar-stream'
 import type { BuildRequest, ImageConfig, ImageRecord } from '../api.js'
 import type { ContentStore } from '../content/content.store.js'
+import { parseConfig } from '../images/config.js'
+import { describeImage } from '../images/describe-image.js'
 import type { ImageStore } from '../images/images.store.js'
-import {
-  type Descriptor,
-  type ImageManifest,
-  MEDIA_TYPES,
-  ociArchitecture,
-  parseConfig,
-  parseManifest,
-} from '../images/manifest.js'
+import { type Descriptor, type ImageManifest, MEDIA_TYPES, parseManifest } from '../images/manifest.js'
+import { ociArchitecture } from '../images/platform.js'
 import { canonical } from '../images/reference.js'
 import { chainIds, type Layer, type LayerStore } from '../layers/layers.store.js'
-import { describeImage } from '../registry/pull.client.js'
 import { applyConfig, configJson, EMPTY_CONFIG } from './apply-config.js'
 import { BuildContext } from './context.store.js'
 import { copyTarget, type LayerEntry, planCopy } from './copy-plan.js'

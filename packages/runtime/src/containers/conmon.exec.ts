@@ -1,13 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
-import type { Socket } from 'node:net'
+import { closeSync, existsSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { failpoint, fault } from '@berth/core'
 import { runProgram, signalProcess, worksOn } from '../host/process.exec.js'
+import { closeAll, makePipe, openNull, reap, spawnAside } from '../host/spawn.js'
 import { type ConmonInput, conmonArgs } from './conmon-args.js'
 
 const CREATE_TIMEOUT_MS = 60_000
 const SYNC_FD = 3
 const START_FD = 4
+
+/** Nothing of the agent's own environment. Times in UTC spare the monitor the zone's file. */
+export const MONITOR_ENV = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', TZ: 'UTC' }
 
 interface Answer {
   /** One line of JSON; empty when the monitor ended without one. */
@@ -21,38 +24,59 @@ interface Answer {
  * @throws container.create_failed with the runtime's own words; host.program_hung
  */
 export async function createThroughConmon(input: ConmonInput): Promise<number> {
-  const monitor = spawnMonitor(input)
+  const monitor = await startMonitor(input)
   const heard = hearAnswer(monitor, input.name)
   const [answer] = await Promise.all([heard, failpoint('container.start.after_spawn')])
   return pidOf(answer, input.name)
 }
 
-/** The monitor gets exactly the descriptors listed here: a leaked one is a way out of the container (CVE-2024-21626). */
-function spawnMonitor(input: ConmonInput): ChildProcess {
-  const monitor = spawn('conmon', [...conmonArgs(input)], {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
-    detached: true,
-    cwd: input.bundle,
-    env: {
-      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-      _OCI_SYNCPIPE: String(SYNC_FD),
-      _OCI_STARTPIPE: String(START_FD),
-    },
-  })
-  const start = monitor.stdio[START_FD] as NodeJS.WritableStream
-  start.on('error', () => {})
-  start.end('\0')
-  monitor.unref()
-  return monitor
+/** Our ends of the pipes of a monitor that was started. */
+interface Monitor {
+  readonly sync: Socket
+  readonly stderr: Socket
 }
 
-function hearAnswer(monitor: ChildProcess, name: string): Promise<Answer> {
-  const sync = monitor.stdio[SYNC_FD] as Socket
+/** The monitor gets exactly the descriptors listed here: a leaked one is a way out of the container (CVE-2024-21626). */
+async function startMonitor(input: ConmonInput): Promise<Monitor> {
+  const nothing = openNull()
+  const [complaint, sync, start] = [makePipe(), makePipe(), makePipe()]
+  const theirs = [nothing, nothing, complaint.write, sync.write, start.read]
+  // It waits for this byte before it does anything.
+  writeSync(start.write, '\0')
+  closeSync(start.write)
+  const monitor = { sync: reader(sync.read), stderr: reader(complaint.read) }
+  try {
+    const pid = await spawnAside({
+      file: 'conmon',
+      args: conmonArgs(input),
+      cwd: input.bundle,
+      env: {
+        ...MONITOR_ENV,
+        _OCI_SYNCPIPE: String(SYNC_FD),
+        _OCI_STARTPIPE: String(START_FD),
+      },
+      fds: theirs,
+    })
+    // What was started ends at once, when it has split off the monitor itself.
+    void reap(pid)
+    return monitor
+  } catch (error) {
+    monitor.sync.destroy()
+    monitor.stderr.destroy()
+    throw error
+  } finally {
+    closeAll([nothing, complaint.write, sync.write, start.read])
+  }
+}
+
+const reader = (fd: number): Socket => new Socket({ fd, readable: true, writable: false }).unref()
+
+function hearAnswer(monitor: Monitor, name: string): Promise<Answer> {
+  const { sync, stderr } = monitor
   let heard = ''
   let complaint = ''
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      monitor.kill('SIGKILL')
       const limit = `${CREATE_TIMEOUT_MS / 1000} s`
       reject(
         fault.deadlineExceeded('host.program_hung', `creating container ${name} took longer than ${limit}`),
@@ -61,6 +85,7 @@ function hearAnswer(monitor: ChildProcess, name: string): Promise<Answer> {
     const settle = () => {
       clearTimeout(timer)
       sync.destroy()
+      stderr.destroy()
       resolve({ line: heard.trim().split('\n').at(-1) ?? '', complaint: complaint.trim() })
     }
     // The monitor keeps its end open as long as the container lives: the answer is one line, not the whole stream.
@@ -70,12 +95,9 @@ function hearAnswer(monitor: ChildProcess, name: string): Promise<Answer> {
     })
     sync.on('error', settle)
     sync.on('end', settle)
-    monitor.stderr?.on('data', (chunk) => {
+    stderr.on('error', () => {})
+    stderr.on('data', (chunk) => {
       complaint += chunk
-    })
-    monitor.on('error', (cause) => {
-      complaint = cause.message
-      settle()
     })
   })
 }

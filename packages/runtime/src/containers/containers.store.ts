@@ -1,76 +1,107 @@
-import { type ContainerId, type Digest, fault } from '@berth/core'
-import type {
-  ContainerExit,
-  ContainerInfo,
-  ContainerSpec,
-  ContainerState,
-  HealthState,
-  MountedPoint,
-  PortMapping,
-} from '../api.js'
+import type { StatementSync } from 'node:sqlite'
+import { type ContainerId, fault } from '@berth/core'
+import type { PortMapping } from '../api.js'
 import type { Metadata } from '../metadata.store.js'
-import { nextAddress, type Subnet } from '../networks/ipam.js'
+import type { Subnet } from '../networks/ipam.js'
+import { macOf } from '../networks/modes.js'
+import { AddressLeases } from './addresses.store.js'
+import { parseRow } from './container-record.js'
+import type { ContainerRow } from './container-row.js'
 import { mayBecome } from './lifecycle.js'
+import { PortIndex } from './port-index.js'
 
-/** All that is remembered of a container; the process is named by pid and start time, valid for one boot of the host. */
-export interface ContainerRow {
-  readonly id: ContainerId
-  readonly spec: ContainerSpec
-  readonly imageId: Digest
-  readonly state: ContainerState
-  readonly createdAt: string
-  readonly startedAt: string | undefined
-  readonly finishedAt: string | undefined
-  readonly exit: ContainerExit | undefined
-  readonly restartCount: number
-  readonly process: { readonly pid: number; readonly startTime: string; readonly bootId: string } | undefined
-  readonly ipAddress: string | undefined
-  /** Absent in rows of older versions. */
-  readonly macAddress?: string
-  readonly startError?: string
-  readonly health?: HealthState
-  readonly mounts?: readonly MountedPoint[]
-  readonly ports: readonly PortMapping[]
-  readonly published: boolean
+export { type ContainerRow, info } from './container-row.js'
+
+/** A record that could not be read and was put aside, so that the others live on. */
+export interface Quarantined {
+  readonly id: string
+  readonly name: string
+  readonly reason: string
 }
 
-/** What the outside sees of a row. */
-export function info(row: ContainerRow): ContainerInfo {
-  const { process: init, ...rest } = row
-  return {
-    startError: undefined,
-    macAddress: undefined,
-    health: undefined,
-    mounts: [],
-    ...rest,
-    pid: init?.pid,
-    execIds: [],
-  }
-}
-
-/** Rows of containers and their addresses. */
+/**
+ * Rows of containers and their addresses. All are kept in memory and written through: a change is on disk when the call returns, or it did not
+ * happen at all.
+ */
 export class ContainerStore {
-  constructor(private readonly metadata: Metadata) {}
+  /** Found when the store was opened. */
+  readonly quarantined: readonly Quarantined[]
+  private readonly rows = new Map<string, ContainerRow>()
+  private readonly ids = new Map<string, ContainerId>()
+  private readonly publishers = new PortIndex()
+  private readonly addresses: AddressLeases
+  private readonly write: StatementSync
+  private readonly erase: StatementSync
+
+  constructor(private readonly metadata: Metadata) {
+    const { db } = metadata
+    this.addresses = new AddressLeases(metadata)
+    this.write = db.prepare(
+      `INSERT INTO container (id, name, state, record) VALUES (?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state, record = excluded.record`,
+    )
+    this.erase = db.prepare('DELETE FROM container WHERE id = ?')
+    this.quarantined = this.load()
+  }
+
+  private load(): readonly Quarantined[] {
+    const stored = this.metadata.db.prepare('SELECT id, name, record FROM container ORDER BY rowid').all()
+    return stored.flatMap(({ id, name, record }) => {
+      const parsed = parseRow(String(id), String(name), String(record))
+      if (typeof parsed !== 'string') {
+        this.put(parsed)
+        return []
+      }
+      return [this.quarantine({ id: String(id), name: String(name), reason: parsed })]
+    })
+  }
+
+  private quarantine(bad: Quarantined): Quarantined {
+    this.metadata.transaction(() => {
+      this.metadata.db
+        .prepare(
+          'INSERT OR REPLACE INTO container_quarantine (id, name, record, reason) SELECT id, name, record, ? FROM container WHERE id = ?',
+        )
+        .run(bad.reason, bad.id)
+      this.addresses.free(bad.id)
+      this.erase.run(bad.id)
+    })
+    return bad
+  }
+
+  /** Takes the name and the host ports, in memory only: a crash leaves nothing. `update` writes it. @throws container.name_taken */
+  reserve(row: ContainerRow): void {
+    this.assertNameFree(row.spec.name)
+    this.put(row)
+  }
 
   /** @throws container.name_taken */
-  insert(row: ContainerRow): void {
-    const known = this.metadata.db.prepare('SELECT id FROM container WHERE name = ?').get(row.spec.name)
-    if (known) {
-      throw fault.alreadyExists(
-        'container.name_taken',
-        `the name ${row.spec.name} is used by container ${String(known.id).slice(0, 12)}: remove it or choose another name`,
-        {
-          params: { name: row.spec.name },
-        },
-      )
-    }
-    this.metadata.db
-      .prepare('INSERT INTO container (id, name, state, record) VALUES (?, ?, ?, ?)')
-      .run(row.id, row.spec.name, row.state, JSON.stringify(row))
+  assertNameFree(name: string): void {
+    const known = this.ids.get(name)
+    if (known === undefined) return
+    throw fault.alreadyExists(
+      'container.name_taken',
+      `the name ${name} is used by container ${known.slice(0, 12)}: remove it or choose another name`,
+      { params: { name, container: known } },
+    )
   }
 
   /** @throws container.transition_invalid when the state may not follow the one before: a mistake of ours */
   update(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
+    const row = this.changed(id, change)
+    this.write.run(row.id, row.spec.name, row.state, JSON.stringify(row))
+    this.put(row)
+    return row
+  }
+
+  /** As `update`, but lost in a crash: for what is found out anew anyway. */
+  remember(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
+    const row = this.changed(id, change)
+    this.put(row)
+    return row
+  }
+
+  private changed(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
     const before = this.get(id)
     const row = { ...before, ...change }
     if (row.state !== before.state && !mayBecome(before.state, row.state))
@@ -78,83 +109,94 @@ export class ContainerStore {
         'container.transition_invalid',
         `container ${id.slice(0, 12)} cannot become ${row.state} while it is ${before.state}`,
       )
-    this.metadata.db
-      .prepare('UPDATE container SET state = ?, record = ? WHERE id = ?')
-      .run(row.state, JSON.stringify(row), id)
     return row
   }
 
+  /** The row, an address of the subnet where it is to have one, and what `also` writes, in one commit. @throws network.addresses_exhausted */
+  updateWithAddress(
+    id: ContainerId,
+    change: Partial<ContainerRow>,
+    subnet: Subnet | undefined,
+    also: () => void,
+  ): ContainerRow {
+    try {
+      return this.metadata.transaction(() => {
+        also()
+        if (!subnet) return this.update(id, change)
+        const ipAddress = this.addresses.lease(id, subnet)
+        const macAddress = this.get(id).macAddress ?? macOf(ipAddress)
+        return this.update(id, { ...change, ipAddress, macAddress })
+      })
+    } catch (error) {
+      this.addresses.forget(id)
+      throw error
+    }
+  }
+
   find(id: string): ContainerRow | undefined {
-    const row = this.metadata.db.prepare('SELECT record FROM container WHERE id = ?').get(id)
-    return row ? parse(row.record) : undefined
+    return this.rows.get(id)
   }
 
   /** @throws container.not_found */
   get(id: string): ContainerRow {
-    const row = this.find(id)
+    const row = this.rows.get(id)
     if (!row) throw notFound(id)
     return row
   }
 
   /** By id, unique id prefix of at least four characters, or name. @throws container.not_found, container.ambiguous */
   resolve(idOrName: string): ContainerRow {
-    const exact = this.metadata.db
-      .prepare('SELECT record FROM container WHERE id = ? OR name = ?')
-      .get(idOrName, idOrName)
-    if (exact) return parse(exact.record)
+    const exact = this.rows.get(idOrName) ?? this.rows.get(this.ids.get(idOrName) ?? '')
+    if (exact) return exact
     if (!/^[0-9a-f]{4,63}$/.test(idOrName)) throw notFound(idOrName)
-    const rows = this.metadata.db
-      .prepare("SELECT record FROM container WHERE id LIKE ? || '%' LIMIT 2")
-      .all(idOrName)
-    if (rows.length > 1)
+    const [row, ...others] = [...this.rows.values()].filter(({ id }) => id.startsWith(idOrName))
+    if (others.length > 0)
       throw fault.invalidArgument(
         'container.ambiguous',
         `${idOrName} is the beginning of more than one container id: give more of it`,
       )
-    const [row] = rows
     if (!row) throw notFound(idOrName)
-    return parse(row.record)
+    return row
   }
 
+  /** In the order in which they were created. */
   list(): readonly ContainerRow[] {
-    return this.metadata.db
-      .prepare('SELECT record FROM container ORDER BY rowid')
-      .all()
-      .map((row) => parse(row.record))
+    return [...this.rows.values()]
   }
 
+  /** Those that publish one of these host ports. */
+  publishersOf(ports: readonly PortMapping[]): readonly ContainerRow[] {
+    return [...this.publishers.holders(ports)].flatMap((id) => this.rows.get(id) ?? [])
+  }
+
+  /** Its state is `removing` by now, which is durable: when this is lost, recovery removes it again. Idempotent. */
   remove(id: ContainerId): void {
-    this.metadata.transaction(() => {
-      this.metadata.db.prepare('DELETE FROM address WHERE container_id = ?').run(id)
-      this.metadata.db.prepare('DELETE FROM container WHERE id = ?').run(id)
+    this.metadata.lazily(() => {
+      this.addresses.free(id)
+      this.erase.run(id)
     })
+    this.drop(id)
   }
 
-  /** The container's address, leased until it is removed. Idempotent. @throws network.addresses_exhausted */
-  leaseAddress(id: ContainerId, subnet: Subnet): string {
-    const { db } = this.metadata
-    return this.metadata.transaction(() => {
-      const known = db.prepare('SELECT ip FROM address WHERE container_id = ?').get(id)
-      if (known) return String(known.ip)
-      const taken = new Set(
-        db
-          .prepare('SELECT ip FROM address')
-          .all()
-          .map((row) => String(row.ip)),
-      )
-      const last = Number(
-        db.prepare('SELECT last_offset FROM network_state WHERE id = 1').get()?.last_offset ?? 0,
-      )
-      const { ip, offset } = nextAddress(subnet, taken, last)
-      db.prepare('INSERT INTO address (ip, container_id) VALUES (?, ?)').run(ip, id)
-      db.prepare(
-        'INSERT INTO network_state (id, last_offset) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET last_offset = excluded.last_offset',
-      ).run(offset)
-      return ip
-    })
+  private put(row: ContainerRow): void {
+    const before = this.rows.get(row.id)
+    if (before && before.spec.name !== row.spec.name) this.ids.delete(before.spec.name)
+    if (before?.ports !== row.ports) {
+      if (before) this.publishers.remove(before.id, before.ports)
+      this.publishers.add(row.id, row.ports)
+    }
+    this.rows.set(row.id, row)
+    this.ids.set(row.spec.name, row.id)
+  }
+
+  private drop(id: ContainerId): void {
+    const row = this.rows.get(id)
+    if (!row) return
+    this.publishers.remove(id, row.ports)
+    this.ids.delete(row.spec.name)
+    this.rows.delete(id)
   }
 }
 
-const parse = (record: unknown): ContainerRow => JSON.parse(String(record)) as ContainerRow
 const notFound = (id: string) =>
   fault.notFound('container.not_found', `container ${id} does not exist`, { params: { container: id } })

@@ -1,28 +1,36 @@
-import { mkdirSync, rmSync } from 'node:fs'
-import { type ContainerId, failpoint, type Logger, newContainerId } from '@berth/core'
+import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { type Clock, type ContainerId, failpoint, type Logger } from '@berth/core'
 import type {
   ContainerAction,
   ContainerExit,
-  ContainerInfo,
-  ContainerSpec,
+  ContainerStats,
+  HealthState,
   ImageRecord,
   Images,
-  PortMapping,
 } from '../api.js'
 import type { NewEvent } from '../event-log.js'
-import { readCgroupStats } from '../host/cgroups.exec.js'
-import { processStartTime, signalProcess } from '../host/process.exec.js'
+import { isFrozen, thawCgroup } from '../host/cgroup-processes.exec.js'
+import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
+import { signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
-import { assertPortFree, freePort } from '../networks/host-ports.exec.js'
+import { endOpenLines } from '../logs/logs.store.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
-import { findExit, isAlive, watchExits } from './exits.exec.js'
-import { checkSpec } from './lifecycle.js'
-import { endOpenLines } from './logs.store.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
+import type { ContainerRow, ContainerStore } from './containers.store.js'
+import { findExit, isAlive, isWatched, watchExits } from './exits.exec.js'
+import { HealthChecks, type Probe } from './health.loop.js'
+import { isUp } from './lifecycle.js'
+import type { MountRoom } from './mount-room.js'
 import { type ContainerPaths, containerPaths, shortId } from './paths.js'
-import { assertPortsFree, endpointsOf } from './ports.js'
+import { endpointsOf } from './ports.js'
+import { hasPolicy, planRestart, runEnd } from './restart-policy.js'
+import { Restarts } from './restarts.loop.js'
 import { ContainerRuns } from './runs.exec.js'
+import { SIGKILL } from './signals.js'
+import { Turns } from './turns.js'
+import { Waits } from './waits.js'
 
 export interface EngineDeps {
   readonly root: string
@@ -31,28 +39,53 @@ export interface EngineDeps {
   readonly bootId: string
   readonly ociRuntimePath: string
   readonly logger: Logger
+  readonly clock: Clock
   readonly store: ContainerStore
   readonly images: Images
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly probe: Probe
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
+  readonly streams: ContainerStreams
+  /** Volumes and mounts; without it mounts are taken as they stand in the spec. */
+  readonly mounts?: MountRoom
   layersOf(image: ImageRecord): readonly Layer[]
   emit(event: NewEvent): void
+  /** A restart by policy whose time has come. */
+  restart(id: ContainerId): Promise<void>
+  /** What an unhealthy container's check asks for. */
+  react(id: ContainerId, action: 'kill' | 'restart' | 'stop'): Promise<void>
 }
 
+const NEVER_RAN: ContainerExit = { code: 0, oomKilled: false }
+
 /**
- * Makes, runs and takes away containers. Rows say what should be; the host is brought in line with them, and `recover` does so after a crash:
- * rows `creating` and `removing` are taken away, `running` ones are recognised by pid, start time and boot, everything else is cleaned up.
+ * Runs containers and takes them away. Rows say what should be; the host is brought in line with them, and `recover` does so after a crash.
+ * What is done to one container is done in turns; its end is recorded whenever it comes, between turns or within one.
  */
 export class ContainerEngine {
-  private readonly waiters = new Map<ContainerId, Set<(exit: ContainerExit) => void>>()
-  private readonly turns = new Map<ContainerId, Promise<unknown>>()
-  private readonly runs: ContainerRuns
+  readonly turns = new Turns<ContainerId>()
+  readonly waits = new Waits<ContainerId>()
+  readonly runs: ContainerRuns
+  readonly restarts: Restarts
+  readonly health: HealthChecks
+  /** Being stopped only to be started again: neither policy nor automatic removal follows their end. */
+  readonly betweenRuns = new Set<ContainerId>()
   /** Their exit is told after their start. */
-  private readonly starting = new Set<ContainerId>()
+  readonly starting = new Set<ContainerId>()
   private exits: { close(): void } | undefined
+  private hasRules = false
 
-  constructor(private readonly deps: EngineDeps) {
+  constructor(readonly deps: EngineDeps) {
     this.runs = new ContainerRuns(deps)
+    this.restarts = new Restarts({ clock: deps.clock, restart: (id) => deps.restart(id) })
+    this.health = new HealthChecks({
+      ...{ clock: deps.clock, logger: deps.logger, probe: deps.probe },
+      find: (id) => deps.store.find(id),
+      record: (id, state) => this.recordHealth(id, state),
+      react: (id, action) => deps.react(id, action),
+    })
     mkdirSync(`${deps.root}/containers`, { recursive: true, mode: 0o700 })
   }
 
@@ -60,266 +93,214 @@ export class ContainerEngine {
     return containerPaths(this.deps.root, this.deps.runRoot, id)
   }
 
-  /** One operation at a time per container. */
-  exclusive<T>(id: ContainerId, work: () => Promise<T>): Promise<T> {
-    const turn = (this.turns.get(id) ?? Promise.resolve()).then(work, work)
-    const settled = turn.catch(() => {})
-    this.turns.set(id, settled)
-    settled.then(() => {
-      if (this.turns.get(id) === settled) this.turns.delete(id)
-    })
-    return turn
-  }
-
-  // ---- create -----------------------------------------------------------------------------------
-
-  async create(spec: ContainerSpec): Promise<ContainerInfo> {
-    checkSpec(spec)
-    const image = await this.deps.images.get(spec.image)
-    const layers = this.deps.layersOf(image)
-    const row = await this.reserve(spec, image)
-    try {
-      await failpoint('container.create.after_row')
-      this.deps.snapshots.prepare(row.id, layers)
-      await failpoint('container.create.after_snapshot')
-      const ipAddress =
-        spec.network === 'none' ? undefined : this.deps.store.leaseAddress(row.id, this.deps.network.subnet)
-      await failpoint('container.create.after_address')
-      mkdirSync(this.paths(row.id).dir, { recursive: true, mode: 0o700 })
-      const made = this.deps.store.update(row.id, { state: 'created', ipAddress })
-      this.emit('create', made)
-      return info(made)
-    } catch (error) {
-      await this.destroy(row)
-      throw error
-    }
-  }
-
-  /** Name and ports are taken before anything is made, so that two creates cannot both have them. */
-  private async reserve(spec: ContainerSpec, image: ImageRecord): Promise<ContainerRow> {
-    const wanted = spec.ports ?? []
-    for (const port of wanted)
-      if (port.hostPort !== 0 && !this.isPublished(port)) await assertPortFree(port, spec.name)
-    const ports = await Promise.all(
-      wanted.map(async (port) =>
-        port.hostPort === 0 ? { ...port, hostPort: await freePort(port.protocol) } : port,
-      ),
-    )
-    assertPortsFree(
-      spec.name,
-      ports,
-      this.deps.store.list().map((row) => ({ name: row.spec.name, ports: row.ports })),
-    )
-    const row: ContainerRow = {
-      id: newContainerId(),
-      spec,
-      imageId: image.id,
-      state: 'creating',
-      createdAt: new Date().toISOString(),
-      startedAt: undefined,
-      finishedAt: undefined,
-      exit: undefined,
-      restartCount: 0,
-      process: undefined,
-      ipAddress: undefined,
-      ports,
-      published: false,
-    }
-    this.deps.store.insert(row)
-    return row
-  }
-
-  private isPublished({ hostPort, protocol }: PortMapping): boolean {
-    return this.deps.store
-      .list()
-      .some((row) => row.ports.some((port) => port.hostPort === hostPort && port.protocol === protocol))
-  }
-
-  // ---- start ------------------------------------------------------------------------------------
-
-  async start(id: ContainerId, publish: 'now' | 'later'): Promise<ContainerInfo> {
-    const row = this.deps.store.get(id)
-    if (row.state === 'running') return info(row)
-    const image = await this.deps.images.get(row.imageId)
-    const paths = this.paths(id)
-    this.starting.add(id)
-    try {
-      const pid = await this.runs.bringUp(row, image, paths)
-      const running = this.deps.store.update(id, {
-        state: 'running',
-        process: { pid, startTime: processStartTime(pid) ?? '', bootId: this.deps.bootId },
-        startedAt: new Date().toISOString(),
-        finishedAt: undefined,
-        exit: undefined,
-        restartCount: row.state === 'exited' ? row.restartCount + 1 : row.restartCount,
-        published: publish === 'now',
-      })
-      await failpoint('container.start.after_row')
-      await this.syncRules()
-      this.emit('start', running)
-    } catch (error) {
-      await this.undoStart(row, paths)
-      throw error
-    } finally {
-      this.starting.delete(id)
-    }
-    this.settle(id)
-    return info(this.deps.store.get(id))
-  }
-
-  /** The row is as it was before, so that the container can be started again when the cause is gone. */
-  private async undoStart(row: ContainerRow, paths: ContainerPaths): Promise<void> {
-    await this.runs.tearDown(row, paths, true)
-    const { state, startedAt, finishedAt, exit, restartCount } = row
-    const before = { state, startedAt, finishedAt, exit, restartCount, process: undefined, published: false }
-    this.deps.store.update(row.id, before)
-  }
-
   // ---- publish ----------------------------------------------------------------------------------
 
   async setPublished(id: ContainerId, published: boolean): Promise<void> {
     const row = this.deps.store.get(id)
-    if (row.published === published || row.state !== 'running') return
-    this.deps.store.update(id, { published })
-    await this.syncRules()
+    if (row.published === published || !isUp(row)) return
+    await this.syncRules(this.deps.store.update(id, { published }))
   }
 
-  private syncRules(): Promise<void> {
-    return this.deps.network.setEndpoints(endpointsOf(this.deps.store.list()))
+  /** Only a container with published ports changes anything, but the first one needs the network's own rules too. */
+  async syncRules(row: ContainerRow | undefined): Promise<void> {
+    if (this.hasRules && row?.ports.length === 0) return
+    await this.deps.network.setEndpoints(endpointsOf(this.deps.store.list()))
+    this.hasRules = true
   }
 
   // ---- end --------------------------------------------------------------------------------------
 
-  /** Sends a signal to the container's init; SIGKILL takes the whole pid namespace with it. */
-  signal(id: ContainerId, signal: NodeJS.Signals): void {
-    const row = this.deps.store.get(id)
+  /** To the container's init; SIGKILL takes its whole pid namespace with it. A process that is gone is no fault. */
+  signal(row: ContainerRow, signal: number): void {
     const { process: init } = row
-    if (row.state === 'running' && init && isAlive(row, this.deps.bootId)) signalProcess(init.pid, signal)
+    if (init && isUp(row) && isAlive(row, this.deps.bootId)) signalProcess(init.pid, signal)
+    this.emit('kill', row, { signal: String(signal) })
   }
 
-  waitForExit(id: ContainerId, signal?: AbortSignal): Promise<ContainerExit> {
+  /** Lets a frozen container run, so that it can end. */
+  thaw(id: ContainerId): void {
+    const row = this.deps.store.find(id)
+    if (row?.state !== 'paused') return
+    thawCgroup(this.runs.cgroup(row))
+    this.emit('unpause', this.deps.store.update(id, { state: 'running' }))
+  }
+
+  /** Its policy rests until somebody starts it; on disk before anything is done to the process. */
+  markStopped(row: ContainerRow): void {
+    if (hasPolicy(row) && !row.stoppedByHand) this.deps.store.update(row.id, { stoppedByHand: true })
+  }
+
+  /** A container that waits for its restart stays as it ended. */
+  cancelRestart(row: ContainerRow): void {
+    this.restarts.cancel(row.id)
+    this.deps.store.update(row.id, { state: 'exited', stoppedByHand: true })
+    this.waits.exited(row.id, row.exit ?? NEVER_RAN)
+  }
+
+  /** See `Containers.wait`. */
+  wait(
+    id: ContainerId,
+    signal: AbortSignal | undefined,
+    condition: 'not-running' | 'next-exit' | 'removed',
+  ): Promise<ContainerExit> {
+    this.settle(id)
     const row = this.deps.store.get(id)
-    if (row.state !== 'running') return Promise.resolve(row.exit ?? { code: 0, oomKilled: false })
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.waiters.get(id)?.delete(wake)
-        reject(signal?.reason)
-      }
-      const wake = (exit: ContainerExit) => {
-        signal?.removeEventListener('abort', onAbort)
-        resolve(exit)
-      }
-      this.waiters.set(id, (this.waiters.get(id) ?? new Set()).add(wake))
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.settle(id)
-    })
-  }
-
-  private wake(id: ContainerId, exit: ContainerExit): void {
-    for (const wake of this.waiters.get(id) ?? []) wake(exit)
-    this.waiters.delete(id)
+    if (condition === 'removed') return this.waits.next(id, 'removal', signal)
+    const isOver = condition === 'not-running' && !isUp(row) && row.state !== 'restarting'
+    return isOver ? Promise.resolve(row.exit ?? NEVER_RAN) : this.waits.next(id, 'exit', signal)
   }
 
   /** Records the end of a running container, if it has ended. */
-  private settle(id: ContainerId): void {
+  settle(id: ContainerId): void {
     const row = this.deps.store.find(id)
-    if (row?.state !== 'running' || this.starting.has(id)) return
+    if (!row || !isUp(row) || this.starting.has(id)) return
     const end = findExit(row, this.paths(id), this.deps.bootId)
     if (end) this.finish(row, end.exit, end.at)
   }
 
   private finish(row: ContainerRow, exit: ContainerExit, finishedAt: Date): void {
-    endOpenLines(this.paths(row.id).log, finishedAt)
-    const ended = this.deps.store.update(row.id, {
-      state: 'exited',
-      exit,
-      finishedAt: finishedAt.toISOString(),
-      process: undefined,
-      published: false,
+    const { id } = row
+    const ranMs = Math.max(0, finishedAt.getTime() - Date.parse(row.startedAt ?? ''))
+    endOpenLines(this.paths(id).log, finishedAt)
+    const next = this.betweenRuns.has(id) ? undefined : planRestart(runEnd(row, exit.code, ranMs))
+    const ended = this.deps.store.update(id, {
+      state: next ? 'restarting' : 'exited',
+      ...{ exit, finishedAt: finishedAt.toISOString(), process: undefined },
+      // docker shows what no longer runs as unhealthy.
+      health: row.health && { ...row.health, status: 'unhealthy' },
+      ...(next ? { restartCount: row.restartCount + 1, restartDelayMs: next.delayMs } : { published: false }),
     })
-    this.wake(row.id, exit)
-    void this.exclusive(row.id, async () => {
-      if (this.deps.store.find(row.id)?.state !== 'exited') return
-      await failpoint('container.exit.after_row')
-      await this.runs.tearDown(ended, this.paths(row.id))
-      await this.syncRules()
-    }).catch((error: unknown) =>
+    this.health.leave(id)
+    this.tellEnd(ended, exit, ranMs)
+    if (next) this.restarts.schedule(id, next.delayMs)
+    this.cleanUp(id).catch((error: unknown) =>
       this.deps.logger.warn(
-        { container: shortId(row.id), error: String(error) },
+        { container: shortId(id), error: String(error) },
         'cleaning up after an exit failed',
       ),
     )
-    this.emit('die', ended, { exitCode: String(exit.code) })
   }
 
-  async remove(id: ContainerId): Promise<void> {
+  private tellEnd(row: ContainerRow, exit: ContainerExit, ranMs: number): void {
+    if (exit.oomKilled) this.emit('oom', row)
+    const execDuration = String(Math.floor(ranMs / 1000))
+    this.emit('die', row, { exitCode: String(exit.code), execDuration })
+    this.tellNetwork('disconnect', row)
+    this.waits.exited(row.id, exit)
+  }
+
+  private cleanUp(id: ContainerId): Promise<void> {
+    return this.turns.take(id, async () => {
+      const row = this.deps.store.find(id)
+      if (row?.state !== 'exited' && row?.state !== 'restarting') return
+      await failpoint('container.exit.after_row')
+      if (row.spec.autoRemove && !this.betweenRuns.has(id)) return this.remove(id, true)
+      await this.tearDown(row)
+      await this.syncRules(row)
+    })
+  }
+
+  /** Within a turn. Idempotent. */
+  async remove(id: ContainerId, volumes: boolean): Promise<void> {
+    this.settle(id)
     const row = this.deps.store.find(id)
     if (!row) return
-    this.deps.store.update(id, { state: 'removing', published: false })
+    this.restarts.cancel(id)
+    this.health.leave(id)
+    const wasUp = isUp(row)
+    const exit = wasUp ? { code: 137, signal: SIGKILL, oomKilled: false } : (row.exit ?? NEVER_RAN)
+    if (wasUp) this.signal(row, SIGKILL)
+    const going = this.deps.store.update(id, {
+      ...{ state: 'removing', published: false, exit },
+      removesVolumes: volumes || (row.removesVolumes ?? false),
+    })
     await failpoint('container.remove.after_row')
-    this.wake(id, { code: 137, oomKilled: false })
-    await this.destroy(row)
-    if (row.state === 'running') await this.syncRules()
-    this.emit('destroy', row)
+    if (wasUp) this.tellEnd(going, exit, Date.now() - Date.parse(row.startedAt ?? ''))
+    await this.destroy(going)
+    if (wasUp) await this.syncRules(row)
+    this.emit('destroy', going)
+    this.waits.removed(id, exit)
   }
 
-  private async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
-    const paths = this.paths(row.id)
-    await this.runs.tearDown(row, paths, mayBeStarting)
+  /** What a run made goes, in the kernel and among the mounts. */
+  async tearDown(row: ContainerRow, mayBeStarting = false): Promise<void> {
+    await this.runs.tearDown(row, this.paths(row.id), mayBeStarting)
+    await this.deps.mounts?.leave?.(row)
+  }
+
+  /** Everything of it goes, its row last. */
+  async destroy(row: ContainerRow, mayBeStarting = false): Promise<void> {
+    const { id } = row
+    const paths = this.paths(id)
+    const cgroup = this.runs.cgroup(row)
+    if (isFrozen(cgroup)) thawCgroup(cgroup)
+    await this.tearDown(row, mayBeStarting)
     await failpoint('container.remove.after_teardown')
-    this.deps.snapshots.remove(row.id)
-    rmSync(paths.dir, { recursive: true, force: true })
+    if (row.removesVolumes || row.state === 'creating') await this.deps.mounts?.removeAnonymous(id)
+    await rm(paths.dir, { recursive: true, force: true })
     await failpoint('container.remove.after_files')
-    this.deps.store.remove(row.id)
+    await this.deps.snapshots.remove(id, () => this.deps.store.remove(id))
   }
 
-  // ---- recover ----------------------------------------------------------------------------------
+  // ---- watching ---------------------------------------------------------------------------------
 
-  /** After a crash or a reboot: everything is done or undone, nothing half. */
-  async recover(): Promise<void> {
-    for (const row of this.deps.store.list()) {
-      if (row.state === 'creating' || row.state === 'removing') await this.destroy(row, true)
-      else if (row.state !== 'running') await this.runs.tearDown(row, this.paths(row.id), true)
-      else if (!isAlive(row, this.deps.bootId)) await this.recoverEnded(row)
-    }
-    this.runs.removeStrays(new Set(this.deps.store.list().map((row) => shortId(row.id))))
-    this.watch()
-    await this.syncRules()
-  }
-
-  private async recoverEnded(row: ContainerRow): Promise<void> {
-    this.settle(row.id)
-    await (this.turns.get(row.id) ?? Promise.resolve())
-  }
-
-  /** Follows exits from now on. */
-  watch(): void {
+  /** After a crash or a reboot; see `recoverContainers`. The network's rules are written before anything runs. */
+  async open(): Promise<void> {
     this.exits = watchExits(
       this.runs.exitDir,
       (id) => this.settle(id),
-      () => {
-        for (const row of this.deps.store.list())
-          if (row.state === 'running' && !isAlive(row, this.deps.bootId)) this.settle(row.id)
-      },
+      (round) => this.sweep(round),
     )
+    if (this.deps.store.list().length > 0) await this.syncRules(undefined)
   }
 
-  stats(id: ContainerId) {
-    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })) }
+  /**
+   * A share of the containers each time: those whose process or monitor is gone without an exit file, and those whose restart failed in a way
+   * that nobody foresaw.
+   */
+  private sweep({ part, parts }: { readonly part: number; readonly parts: number }): void {
+    for (const [index, row] of this.deps.store.list().entries()) {
+      if (index % parts !== part) continue
+      if (row.state === 'restarting' && !this.restarts.has(row.id))
+        this.restarts.schedule(row.id, row.restartDelayMs ?? 0)
+      if (!isUp(row)) continue
+      if (!isAlive(row, this.deps.bootId) || !isWatched(this.paths(row.id))) this.settle(row.id)
+    }
+  }
+
+  private recordHealth(id: ContainerId, health: HealthState): void {
+    const row = this.deps.store.get(id)
+    if (row.health?.status === health.status) {
+      this.deps.store.remember(id, { health })
+      return
+    }
+    const changed = this.deps.store.update(id, { health })
+    if (health.status !== 'starting') this.emit(`health_status: ${health.status}`, changed)
+  }
+
+  stats(id: ContainerId): ContainerStats {
+    const { process: init, spec } = this.deps.store.get(id)
+    const networks = init && spec.network !== 'host' ? readNetworkCounters(init.pid) : {}
+    return { readAtMs: Date.now(), ...readCgroupStats(this.runs.cgroup({ id })), networks }
   }
 
   /** Ends watching and waits for what is under way, so that the database is not closed under it. */
   async close(): Promise<void> {
     this.exits?.close()
-    await Promise.allSettled(this.turns.values())
+    this.restarts.close()
+    this.health.close()
+    await this.turns.idle()
   }
 
-  private emit(
-    action: ContainerAction,
-    row: ContainerRow,
-    attributes: Readonly<Record<string, string>> = {},
-  ): void {
+  /** docker's words for the networks that every host has. */
+  tellNetwork(action: 'connect' | 'disconnect', { id, spec }: ContainerRow): void {
+    const { network: name = 'bridge' } = spec
+    if (typeof name === 'object') return
+    const type = name === 'none' ? 'null' : name
+    this.deps.emit({ kind: 'network', action, id: name, attributes: { container: id, name, type } })
+  }
+
+  emit(action: ContainerAction, row: ContainerRow, attributes: Readonly<Record<string, string>> = {}): void {
     const { name, image, labels } = row.spec
     this.deps.emit({
       kind: 'container',

@@ -1,11 +1,21 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ContainerSpec, ContainerState, PortMapping } from '../api.js'
 import { conmonArgs } from './conmon-args.js'
-import { checkSpec, chooseStopSignal, mayBecome, parseSignal } from './lifecycle.js'
+import { checkSpec, mayBecome } from './lifecycle.js'
 import { containerPaths } from './paths.js'
 import { assertPortsFree, endpointsOf } from './ports.js'
+import { chooseStopSignal, meansToEnd, parseSignal } from './signals.js'
 
-const STATES: readonly ContainerState[] = ['creating', 'created', 'running', 'exited', 'removing']
+const STATES: readonly ContainerState[] = [
+  'creating',
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'exited',
+  'removing',
+]
 
 test('a container’s states follow each other only as drawn', () => {
   const moves = STATES.flatMap((from) =>
@@ -18,9 +28,20 @@ test('a container’s states follow each other only as drawn', () => {
     'created→exited',
     'created→removing',
     'running→created',
+    'running→paused',
+    'running→restarting',
     'running→exited',
     'running→removing',
+    'paused→running',
+    'paused→restarting',
+    'paused→exited',
+    'paused→removing',
+    'restarting→running',
+    'restarting→restarting',
+    'restarting→exited',
+    'restarting→removing',
     'exited→running',
+    'exited→restarting',
     'exited→exited',
     'exited→removing',
     'removing→removing',
@@ -63,22 +84,69 @@ describe('a spec is refused', () => {
 })
 
 test.each([
-  ['TERM', 'SIGTERM'],
-  ['sigusr1', 'SIGUSR1'],
-  ['9', 'SIGKILL'],
-])('the signal %s is %s', (text, name) => expect(parseSignal(text)).toBe(name))
+  ['TERM', 15],
+  ['sigusr1', 10],
+  ['9', 9],
+  ['SIGWINCH', 28],
+  ['64', 64],
+  ['RTMIN', 34],
+  ['SIGRTMIN+3', 37],
+  ['RTMIN+30', 64],
+  ['RTMAX', 64],
+  ['rtmax-30', 34],
+])('the signal %s is %i', (text, number) => expect(parseSignal(text)).toBe(number))
 
-test.each(['', 'SIGNONE', '0', '-9', '999', 'toString', '__proto__'])('%j is no signal', (text) => {
+test.each([
+  ...['', 'SIGNONE', '0', '-9', '65', '999', 'toString', '__proto__', 'SIGSIGTERM', '1e1', ' 9', '9\n'],
+  ...['RTMIN+31', 'RTMIN-1', 'RTMAX+1', 'RTMAX-31', 'RTMIN+', 'RTMIN+1+1', 'RT'],
+])('%j is no signal', (text) => {
   expect(() => parseSignal(text)).toThrow(expect.objectContaining({ code: 'container.signal_invalid' }))
 })
 
+test('any text is a signal from 1 to 64 or a fault, never anything else', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.stringMatching(/^(SIG)?(RT(MIN|MAX))?[+-]?[0-9]{0,4}$/)), (text) => {
+      try {
+        const number = parseSignal(text)
+        expect(Number.isInteger(number) && number >= 1 && number <= 64).toBe(true)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'container.signal_invalid' })
+      }
+    }),
+    { numRuns: 50_000 },
+  )
+}, 30_000)
+
 test('the stop signal is the spec’s, else the image’s, else SIGTERM also when the image names one we do not know', () => {
-  expect(chooseStopSignal('SIGINT', 'SIGQUIT')).toBe('SIGINT')
-  expect(chooseStopSignal(undefined, 'SIGQUIT')).toBe('SIGQUIT')
-  expect(chooseStopSignal('', '')).toBe('SIGTERM')
-  expect(chooseStopSignal(undefined, 'SIGRTMIN+3')).toBe('SIGTERM')
+  expect(chooseStopSignal('SIGINT', 'SIGQUIT')).toBe(2)
+  expect(chooseStopSignal(undefined, 'SIGQUIT')).toBe(3)
+  expect(chooseStopSignal('', '')).toBe(15)
+  expect(chooseStopSignal(undefined, 'SIGRTMIN+3')).toBe(37)
+  expect(chooseStopSignal(undefined, 'SIGNONE')).toBe(15)
   const wrong = { name: 'x', image: 'x', stopSignal: 'SIGNONE' }
   expect(() => checkSpec(wrong)).toThrow(expect.objectContaining({ code: 'container.signal_invalid' }))
+})
+
+test('a signal that is for reloading or waking does not mean to end a container, its own stop signal always does', () => {
+  const ending = (...names: string[]) => names.filter((name) => meansToEnd(parseSignal(name), 37))
+  expect(ending('HUP', 'USR1', 'USR2', 'WINCH', 'CONT', 'STOP', 'CHLD', 'RTMIN')).toEqual([])
+  expect(ending('KILL', 'TERM', 'INT', 'QUIT', 'RTMIN+3')).toHaveLength(5)
+})
+
+describe('a restart policy', () => {
+  const spec: ContainerSpec = { name: 'web', image: 'x' }
+  test.each<[string, Partial<ContainerSpec>, boolean]>([
+    ['goes without automatic removal', { restart: { name: 'always' } }, true],
+    ['excludes automatic removal', { restart: { name: 'always' }, autoRemove: true }, false],
+    ['of no restarts goes with automatic removal', { restart: { name: 'no' }, autoRemove: true }, true],
+    ['may have no end', { restart: { name: 'on-failure', retriesMax: 0 } }, true],
+    ['cannot try a negative number of times', { restart: { name: 'on-failure', retriesMax: -1 } }, false],
+    ['cannot try half a time', { restart: { name: 'on-failure', retriesMax: 0.5 } }, false],
+  ])('%s', (_name, change, isFine) => {
+    const check = () => checkSpec({ ...spec, ...change })
+    if (isFine) expect(check).not.toThrow()
+    else expect(check).toThrow(expect.objectContaining({ code: 'container.spec_invalid' }))
+  })
 })
 
 describe('ports', () => {
@@ -115,7 +183,11 @@ describe('ports', () => {
   )
 
   test('exclusive ports lead to running containers, grouped ones only to published', () => {
-    const container = (state: string, published: boolean, ipAddress: string | undefined = '10.0.0.2') => ({
+    const container = (
+      state: ContainerState,
+      published: boolean,
+      ipAddress: string | undefined = '10.0.0.2',
+    ) => ({
       state,
       published,
       ipAddress,
@@ -125,6 +197,8 @@ describe('ports', () => {
       endpointsOf([container(...args)]).map((e) => e.hostPort)
     expect(portsOf('running', true)).toEqual([8080, 9090])
     expect(portsOf('running', false)).toEqual([8080])
+    expect(portsOf('paused', true)).toEqual([8080, 9090])
+    expect(portsOf('restarting', true)).toEqual([])
     expect(portsOf('exited', true)).toEqual([])
     expect(endpointsOf([{ ...container('running', true), ipAddress: undefined }])).toEqual([])
   })
@@ -144,8 +218,10 @@ test('the monitor is told everything by full paths, and its log is bounded', () 
     conmonPidFile: '/b/conmon.pid',
     exitDir: '/e',
     persistDir: '/b',
-    logPath: '/l',
-    logMaxBytes: 5,
+    log: { path: '/l', maxBytes: 5 },
+    terminal: false,
+    stdin: false,
+    leaveStdinOpen: false,
     ociRuntimePath: '/usr/bin/crun',
     ociStateDir: '/s',
   })

@@ -1,25 +1,35 @@
 import { fault } from '@berth/core'
 import type { ContainerSpec, ContainerState } from '../api.js'
+import { checkProcessSpec } from '../oci/check-spec.js'
+import { parseSignal } from './signals.js'
 
 /**
- *   creating → created → running → exited → (running …)
- *       └──────────┴────────────────┴──────→ removing → gone
- * and from running back to created when a start that had come so far is undone.
+ *   creating → created → running ⇄ paused
+ *                 ↑         │        │
+ *                 │         ├────────┴──→ exited ──→ running …
+ *      undone start         └→ restarting ──┴──→ running …
+ *   and from every state: removing → gone
  */
 const MOVES: Readonly<Record<ContainerState, readonly ContainerState[]>> = {
   creating: ['created', 'removing'],
   created: ['running', 'exited', 'removing'],
   running: ['paused', 'restarting', 'exited', 'removing', 'created'],
   paused: ['running', 'restarting', 'exited', 'removing'],
-  restarting: ['running', 'exited', 'removing'],
-  exited: ['running', 'removing', 'exited'],
+  restarting: ['running', 'exited', 'removing', 'restarting'],
+  exited: ['running', 'restarting', 'removing', 'exited'],
   removing: ['removing'],
 }
 
+export const isContainerState = (value: unknown): value is ContainerState =>
+  typeof value === 'string' && Object.hasOwn(MOVES, value)
 export const mayBecome = (from: ContainerState, to: ContainerState): boolean => MOVES[from].includes(to)
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 const ENV_MAX_BYTES = 131_072
+
+/** Has processes, though they may be frozen. */
+export const isUp = ({ state }: { readonly state: ContainerState }): boolean =>
+  state === 'running' || state === 'paused'
 
 /** @throws container.spec_invalid naming the field, container.signal_invalid */
 export function checkSpec(spec: ContainerSpec): void {
@@ -44,6 +54,8 @@ export function checkSpec(spec: ContainerSpec): void {
     }
   }
   if (spec.stopSignal) parseSignal(spec.stopSignal)
+  checkRestart(spec, invalid)
+  checkProcessSpec(spec)
   for (const port of spec.ports ?? []) {
     if (!Number.isInteger(port.containerPort) || port.containerPort < 1 || port.containerPort > 65_535)
       throw invalid(`container port ${port.containerPort} must be from 1 to 65535`)
@@ -52,41 +64,10 @@ export function checkSpec(spec: ContainerSpec): void {
   }
 }
 
-const SIGNALS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGUSR1: 10,
-  SIGUSR2: 12,
-  SIGTERM: 15,
-  SIGCONT: 18,
-  SIGSTOP: 19,
-  SIGWINCH: 28,
-}
-
-/** `TERM`, `SIGTERM` or `15` → the signal's name. @throws container.signal_invalid */
-export function parseSignal(text: string): NodeJS.Signals {
-  const name = /^\d+$/.test(text)
-    ? Object.keys(SIGNALS).find((key) => SIGNALS[key] === Number(text))
-    : text.toUpperCase().startsWith('SIG')
-      ? text.toUpperCase()
-      : `SIG${text.toUpperCase()}`
-  if (!name || !(name in SIGNALS))
-    throw fault.invalidArgument(
-      'container.signal_invalid',
-      `${JSON.stringify(text)} is not a signal: use one of ${Object.keys(SIGNALS).join(', ')}`,
-    )
-  return name as NodeJS.Signals
-}
-
-/** The spec's, else the image's where we know it (images name real-time signals too), else SIGTERM. @throws container.signal_invalid */
-export function chooseStopSignal(spec: string | undefined, image: string | undefined): NodeJS.Signals {
-  if (spec) return parseSignal(spec)
-  try {
-    return parseSignal(image || 'SIGTERM')
-  } catch {
-    return 'SIGTERM'
-  }
+function checkRestart({ restart, autoRemove }: ContainerSpec, invalid: (why: string) => Error): void {
+  if (!restart || restart.name === 'no') return
+  if (autoRemove) throw invalid("can't set 'AutoRemove' and 'RestartPolicy' together")
+  if (restart.name !== 'on-failure') return
+  if (!Number.isSafeInteger(restart.retriesMax) || restart.retriesMax < 0)
+    throw invalid('maximum retry count cannot be negative')
 }

@@ -1,137 +1,121 @@
-import { fault } from '@berth/core'
-import type { Containers, LogOptions } from '../api.js'
-import { unbuilt } from '../unbuilt.js'
-import { type ContainerRow, type ContainerStore, info } from './containers.store.js'
+import { type ContainerId, fault } from '@berth/core'
+import type { ContainerInfo, Containers, LogOptions } from '../api.js'
+import type { ContainerExecs } from '../execs/container-execs.exec.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
+import { renameContainer, updateContainer } from './change.exec.js'
+import { type ContainerStore, info } from './containers.store.js'
+import { createContainer } from './create.exec.js'
 import type { ContainerEngine } from './engine.exec.js'
-import { chooseStopSignal, parseSignal } from './lifecycle.js'
-import { readLogs } from './logs.store.js'
-
-const STOP_TIMEOUT_MS = 10_000
-const KILL_WAIT_MS = 5_000
+import { isUp } from './lifecycle.js'
+import { assertWanted } from './patience.loop.js'
+import { pauseContainer, pausedFault, unpauseContainer } from './pause.exec.js'
+import { startContainer } from './start.exec.js'
+import { assertUp, killContainer, restartContainer, stopContainer } from './stop.exec.js'
+import { processTable } from './top.exec.js'
 
 /** The public face over the engine: defaults, idempotence and one operation at a time per container. */
+// size: a flat table, a line or two for each method
 export function openContainers(
   engine: ContainerEngine,
   store: ContainerStore,
-  stopSignalOf: (imageId: string) => Promise<string | undefined>,
+  streams: ContainerStreams,
+  execs: ContainerExecs,
+  face: Pick<Containers, 'files' | 'commit'>,
 ): Containers {
+  const withExecs = (container: ContainerInfo) => ({ ...container, execIds: execs.idsOf(container.id) })
   return {
     create: async (spec, signal) => {
       assertWanted(signal)
-      return engine.create(spec)
+      return createContainer(engine, spec)
     },
     start: (id, options) =>
-      engine.exclusive(id, async () => {
+      engine.turns.take(id, async () => {
         assertWanted(options?.signal)
-        return engine.start(id, options?.publish ?? 'now')
+        return startByHand(engine, id, options?.publish ?? 'now')
       }),
     publish: (id) => engine.setPublished(id, true),
     unpublish: (id) => engine.setPublished(id, false),
-    stop: async (id, options) => {
-      const row = store.get(id)
-      const timeoutMs = options?.timeoutMs ?? row.spec.stopTimeoutMs ?? STOP_TIMEOUT_MS
-      const stopSignal = chooseStopSignal(row.spec.stopSignal, await stopSignalOf(row.imageId))
-      await stop(engine, row, stopSignal, timeoutMs, options?.signal)
-      return info(store.get(id))
-    },
-    kill: async (id, signalName) => engine.signal(id, parseSignal(signalName ?? 'SIGKILL')),
+    stop: (id, options) => stopContainer(engine, id, options),
+    restart: (id, options) => restartContainer(engine, id, options),
+    kill: (id, signalName) => killContainer(engine, id, signalName),
+    pause: (id) => engine.turns.take(id, () => pauseContainer(engine, id)),
+    unpause: (id) => engine.turns.take(id, () => unpauseContainer(engine, id)),
+    rename: (id, name) => engine.turns.take(id, () => renameContainer(engine, id, name)),
+    update: (id, change) => engine.turns.take(id, () => updateContainer(engine, id, change)),
     remove: (id, options) =>
-      engine.exclusive(id, async () => {
-        const row = store.find(id)
-        if (row?.state === 'running' && !options?.force) {
-          throw fault.failedPrecondition(
-            'container.running',
-            `container ${row.spec.name} is running: stop it first, or remove it with force`,
-          )
-        }
-        await engine.remove(id)
+      engine.turns.take(id, async () => {
+        if (!options?.force) assertDown(engine, id)
+        await engine.remove(id, options?.volumes ?? false)
       }),
-    inspect: async (idOrName) => info(store.resolve(idOrName)),
-    list: async (filter) =>
-      store
-        .list()
-        .filter((row) =>
-          Object.entries(filter?.labels ?? {}).every(([key, value]) => row.spec.labels?.[key] === value),
-        )
-        .map(info),
-    wait: (id, signal) => engine.waitForExit(id, signal),
+    inspect: async (idOrName) => withExecs(info(store.resolve(idOrName))),
+    list: async (filter) => listContainers(store, filter?.labels ?? {}).map(withExecs),
+    wait: async (id, signal, condition) => engine.wait(id, signal, condition ?? 'not-running'),
     logs: (id, options: LogOptions = {}) =>
-      readLogs(
-        engine.paths(store.get(id).id).log,
+      streams.logs(
+        store.get(id),
+        engine.paths(id),
         options,
-        () => store.find(id)?.state !== 'running',
-        (signal) => engine.waitForExit(id, signal),
+        () => !isStillOn(store, id),
+        (signal) => engine.wait(id, signal, 'not-running'),
       ),
-    stats: async (id) => engine.stats(store.get(id).id) as never,
-    restart: unbuilt('containers.restart'),
-    pause: unbuilt('containers.pause'),
-    unpause: unbuilt('containers.unpause'),
-    rename: unbuilt('containers.rename'),
-    update: unbuilt('containers.update'),
-    top: unbuilt('containers.top'),
-    attach: unbuilt('containers.attach'),
-    resize: unbuilt('containers.resize'),
-    commit: unbuilt('containers.commit'),
-    execs: {
-      create: unbuilt('execs.create'),
-      start: unbuilt('execs.start'),
-      inspect: unbuilt('execs.inspect'),
-      resize: unbuilt('execs.resize'),
-      wait: unbuilt('execs.wait'),
+    stats: async (id) => engine.stats(store.get(id).id),
+    top: async (id, psArguments) => {
+      const row = store.get(id)
+      assertUp(row)
+      const table = await processTable(engine.runs.cgroup(row), psArguments ?? [])
+      engine.emit('top', row)
+      return table
     },
-    files: {
-      stat: unbuilt('files.stat'),
-      copyOut: unbuilt('files.copyOut'),
-      copyIn: unbuilt('files.copyIn'),
-      diff: unbuilt('files.diff'),
-      export: unbuilt('files.export'),
+    attach: async (id, options) => {
+      const row = store.get(id)
+      const attachment = await streams.attach(row, engine.paths(id), options)
+      engine.emit('attach', row)
+      return attachment
     },
+    resize: async (id, size) => streams.resize(store.get(id), engine.paths(id), size),
+    commit: face.commit,
+    execs,
+    files: face.files,
   }
 }
 
-/** Asks with the stop signal, then takes the whole pid namespace down. @throws container.unkillable, cancelled */
-async function stop(
+/** @throws container.paused */
+async function startByHand(
   engine: ContainerEngine,
-  row: ContainerRow,
-  stopSignal: NodeJS.Signals,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (row.state !== 'running') return
-  assertWanted(signal)
-  const ended = engine.waitForExit(row.id)
-  engine.signal(row.id, stopSignal)
-  if (await within(ended, timeoutMs, signal)) return
-  engine.signal(row.id, 'SIGKILL')
-  if (await within(ended, KILL_WAIT_MS, signal)) return
-  throw fault.deadlineExceeded(
-    'container.unkillable',
-    `container ${row.spec.name} does not end after SIGKILL: a process of it is stuck in the kernel`,
+  id: ContainerId,
+  publish: 'now' | 'later',
+): Promise<ContainerInfo> {
+  engine.settle(id)
+  const { state, spec } = engine.deps.store.get(id)
+  if (state === 'paused') throw pausedFault(spec.name)
+  return startContainer(engine, id, publish)
+}
+
+/** @throws container.running, container.paused */
+function assertDown(engine: ContainerEngine, id: ContainerId): void {
+  engine.settle(id)
+  const row = engine.deps.store.find(id)
+  if (row?.state === 'paused') throw pausedFault(row.spec.name)
+  if (row?.state !== 'running' && row?.state !== 'restarting') return
+  throw fault.failedPrecondition(
+    'container.running',
+    `container ${row.spec.name} is ${row.state}: stop it first, or remove it with force`,
+    { params: { container: row.id, state: row.state } },
   )
 }
 
-const cancelled = () => fault.cancelled('cancelled', 'the operation was cancelled by its caller')
-
-/** What was given up before its turn came is not begun; what has begun is ended, since half of it helps nobody. */
-function assertWanted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw cancelled()
+const isStillOn = (store: ContainerStore, id: ContainerId): boolean => {
+  const row = store.find(id)
+  return row !== undefined && (isUp(row) || row.state === 'restarting')
 }
 
-/** Whether the promise settled in time. @throws cancelled when the caller gives up meanwhile */
-async function within(
-  promise: Promise<unknown>,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const done = new AbortController()
-  const late = new Promise<boolean>((resolve, reject) => {
-    const timer = setTimeout(() => resolve(false), timeoutMs)
-    done.signal.addEventListener('abort', () => clearTimeout(timer))
-    signal?.addEventListener('abort', () => reject(cancelled()), { signal: done.signal })
-  })
-  try {
-    return await Promise.race([promise.then(() => true), late])
-  } finally {
-    done.abort()
-  }
+function listContainers(
+  store: ContainerStore,
+  labels: Readonly<Record<string, string>>,
+): readonly ContainerInfo[] {
+  const wanted = Object.entries(labels)
+  return store
+    .list()
+    .filter(({ spec }) => wanted.every(([key, value]) => spec.labels?.[key] === value))
+    .map((row) => info(row))
 }

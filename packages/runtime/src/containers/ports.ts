@@ -1,6 +1,7 @@
 import { fault } from '@berth/core'
-import type { PortMapping } from '../api.js'
+import type { ContainerState, PortMapping } from '../api.js'
 import type { PublishedEndpoint } from '../networks/plan-rules.js'
+import { isUp } from './lifecycle.js'
 
 interface Holder {
   readonly name: string
@@ -41,16 +42,16 @@ export function assertPortsFree(
 }
 
 interface Publisher {
-  readonly state: string
+  readonly state: ContainerState
   readonly ipAddress: string | undefined
   readonly ports: readonly PortMapping[]
   readonly published: boolean
 }
 
-/** What the packet rules must say: exclusive ports while running, grouped ones only while published. */
+/** What the packet rules must say: exclusive ports while it is up, grouped ones only while published. */
 export function endpointsOf(containers: readonly Publisher[]): readonly PublishedEndpoint[] {
   return containers
-    .filter((container) => container.state === 'running' && container.ipAddress !== undefined)
+    .filter((container) => isUp(container) && container.ipAddress !== undefined)
     .flatMap((container) =>
       container.ports
         .filter((port) => port.group === undefined || container.published)

@@ -42,8 +42,8 @@ export function resolveInRoot(rootfs: string, path: string): string {
   return join(rootfs, ...resolved)
 }
 
-/** Makes what must exist in a root: working directory, mount points, etc files. @throws container.rootfs_refused (symlinked /dev, /proc or /sys) */
-export function prepareRootfs(rootfs: string, workdir: string): void {
+/** Makes what must exist in a root: our own mount points and etc files. @throws container.rootfs_refused (symlinked /dev, /proc or /sys) */
+export function prepareRootfs(rootfs: string): void {
   for (const name of ['dev', 'proc', 'sys']) {
     const stat = lstatSync(join(rootfs, name), { throwIfNoEntry: false })
     if (stat && !stat.isDirectory())
@@ -62,7 +62,6 @@ export function prepareRootfs(rootfs: string, workdir: string): void {
       writeFileSync(file, '')
     }
   }
-  mkdirSync(resolveInRoot(rootfs, workdir), { recursive: true, mode: 0o755 })
 }
 
 /** A small file of the image, read inside its root; empty when it is absent. */

@@ -1,14 +1,21 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
 import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
-import { removeCgroupTree } from '../host/cgroups.exec.js'
+import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
+import { hasCable } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { writeBundle } from './bundle.exec.js'
+import type { ContainerStreams } from '../stdio/container-streams.exec.js'
+import { type BundleSetting, writeBundle } from './bundle.exec.js'
+import { CompiledFilters } from './compiled-filters.exec.js'
 import { createThroughConmon, deleteFromRuntime, killMonitor, startThroughRuntime } from './conmon.exec.js'
 import type { ContainerRow } from './containers.store.js'
 import { type ContainerPaths, cableName, shortId } from './paths.js'
+import { releaseCrunInit } from './release.exec.js'
+import { remapRoot } from './remapped-root.exec.js'
+import { removeSharedMemory } from './shared-memory.exec.js'
 
 export interface RunsDeps {
   readonly runRoot: string
@@ -16,15 +23,20 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly compat?: 'berth' | 'docker'
+  readonly userNamespace?: { readonly hostId: number; readonly size: number }
+  readonly streams: ContainerStreams
 }
 
-const LOG_MAX_BYTES = 10 * 1024 * 1024
+/** How long a killed container may take until crun is asked to end it. */
+const EMPTY_WITHIN_MS = 500
 
 /** The kernel's side of one run of a container: mount, monitor, process, network. Rows are none of its business. */
 export class ContainerRuns {
   readonly exitDir: string
   private readonly stateDir: string
   private readonly bundleDir: string
+  private readonly filters = new CompiledFilters()
 
   constructor(private readonly deps: RunsDeps) {
     this.stateDir = `${deps.runRoot}/oci`
@@ -39,13 +51,21 @@ export class ContainerRuns {
   }
 
   /** Gives the pid of the container's init, which runs when this resolves. @throws container.create_failed, container.start_failed */
-  async bringUp(row: ContainerRow, image: ImageRecord, paths: ContainerPaths): Promise<number> {
+  async bringUp(
+    row: ContainerRow,
+    image: ImageRecord,
+    paths: ContainerPaths,
+    joined: NonNullable<BundleSetting['joined']>,
+  ): Promise<number> {
     if (existsSync(paths.bundle)) await this.tearDown(row, paths)
     mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 })
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, this.deps.cgroupParent)
+    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway, joined })
+    if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
+    const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
+    void warmCgroupMoves()
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
@@ -54,18 +74,33 @@ export class ContainerRuns {
       conmonPidFile: paths.conmonPidFile,
       exitDir: this.exitDir,
       persistDir: paths.bundle,
-      logPath: paths.log,
-      logMaxBytes: LOG_MAX_BYTES,
+      ...this.deps.streams.prepare(row, paths),
       ociRuntimePath: this.deps.ociRuntimePath,
       ociStateDir: this.stateDir,
     })
+    if (newFilter !== undefined) this.filters.keep(newFilter, `${this.stateDir}/${row.id}`)
     await failpoint('container.start.after_create')
-    if (row.ipAddress === undefined) await this.deps.network.loopbackOnly(pid)
-    else await this.deps.network.connect(pid, row.ipAddress, cableName(row.id))
+    await this.deps.streams.begin(row, paths)
+    await this.plugIn(row, pid)
     await failpoint('container.start.after_network')
-    await startThroughRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
+    if (!this.isCrun || !releaseCrunInit(this.stateDir, row.id))
+      await startThroughRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     await failpoint('container.start.after_start')
     return pid
+  }
+
+  private get isCrun(): boolean {
+    return basename(this.deps.ociRuntimePath) === 'crun'
+  }
+
+  /** A namespace that is not the container's own (the host's, another container's) is left as it is. */
+  private async plugIn(row: ContainerRow, pid: number): Promise<void> {
+    if (row.spec.network === 'none') await this.deps.network.loopbackOnly(pid)
+    else if (hasCable(row.spec) && row.ipAddress !== undefined)
+      await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), {
+        macAddress: row.macAddress,
+        hasPorts: row.ports.length > 0,
+      })
   }
 
   /**
@@ -74,19 +109,33 @@ export class ContainerRuns {
    */
   async tearDown(row: ContainerRow, paths: ContainerPaths, mayBeStarting = false): Promise<void> {
     if (mayBeStarting) killWorkersOn(row.id)
-    await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
+    if (this.isCrun) await this.takeFromCrun(row)
+    else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
+    this.deps.streams.settle(row.id, paths)
     await removeCgroupTree(this.cgroup(row))
-    this.deps.snapshots.unmount(paths.rootfs)
+    await this.deps.snapshots.unmountAside(paths.rootfs)
+    removeSharedMemory(paths)
     rmSync(paths.bundle, { recursive: true, force: true })
     rmSync(paths.exitFile, { force: true })
   }
 
-  /** Removes bundles that belong to none of these containers. */
-  removeStrays(known: ReadonlySet<string>): void {
+  /** What `crun delete --force` does, without a program; it is asked itself where processes are left. */
+  private async takeFromCrun(row: ContainerRow): Promise<void> {
+    if (!existsSync(`${this.stateDir}/${row.id}`)) return
+    if (await removeCgroupTree(this.cgroup(row), EMPTY_WITHIN_MS))
+      rmSync(`${this.stateDir}/${row.id}`, { recursive: true, force: true })
+    else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
+  }
+
+  /** Removes bundles, and what runs in them, that belong to none of these containers. */
+  async removeStrays(known: ReadonlySet<string>): Promise<void> {
     for (const name of existsSync(this.bundleDir) ? readdirSync(this.bundleDir) : []) {
       if (known.has(name)) continue
+      killWorkersOn(`${this.bundleDir}/${name}`)
+      await removeCgroupTree(`${this.deps.cgroupParent}/${name}`)
       this.deps.snapshots.unmount(`${this.bundleDir}/${name}/rootfs`)
+      removeSharedMemory({ bundle: `${this.bundleDir}/${name}` })
       rmSync(`${this.bundleDir}/${name}`, { recursive: true, force: true })
     }
   }

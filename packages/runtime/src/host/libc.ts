@@ -31,12 +31,26 @@ export const mount = (source: string, target: string, type: string, flags: numbe
   check(mountCall(source, target, type, flags, data), `mount ${type} on ${target}`)
 export const umount = (target: string, flags = 0): void =>
   check(umountCall(target, flags), `umount ${target}`)
+/** In the thread pool: taking a mount away may wait for the kernel. */
+export const umountAside = (target: string, flags = 0): Promise<void> =>
+  new Promise((resolve, reject) =>
+    umountCall.async(target, flags, (error: unknown, result: number) =>
+      error || result !== 0 ? reject(error ?? new Error(`umount ${target}`)) : resolve(),
+    ),
+  )
 export const chroot = (path: string): void => check(chrootCall(path), `chroot ${path}`)
 export const mknod = (path: string, mode: number, major: number, minor: number): void =>
   check(mknodCall(path, mode, makeDevice(major, minor)), `mknod ${path}`)
 export const lsetxattr = (path: string, name: string, value: Uint8Array): void =>
   check(lsetxattrCall(path, name, value, value.length, 0), `setxattr ${name} on ${path}`)
-export const syncfs = (fd: number): void => check(syncfsCall(fd), 'syncfs')
+/** In a thread of its own, since it waits for the disk; gives 0 or the errno. */
+export const syncfsLater = (fd: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    syncfsCall.async(fd, (error: Error | null, result: number) => {
+      if (error) reject(error)
+      else resolve(result === 0 ? 0 : koffi.errno() || 5)
+    })
+  })
 
 /** Exclusive and without waiting; false when another process holds it. The lock goes with the descriptor. */
 export function tryLock(fd: number): boolean {

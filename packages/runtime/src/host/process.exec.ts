@@ -91,8 +91,18 @@ export function processStartTime(pid: number): string | undefined {
   }
 }
 
+/** The process group of a process; undefined when it is gone. */
+export function processGroup(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2])
+  } catch {
+    return undefined
+  }
+}
+
 /** Sends a signal unless the process has ended. */
-export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+export function signalProcess(pid: number, signal: NodeJS.Signals | number): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
@@ -120,4 +130,16 @@ export function worksOn(pid: number, argument: string): boolean {
 export function killWorkersOn(argument: string): void {
   for (const name of readdirSync('/proc'))
     if (/^\d+$/.test(name) && worksOn(Number(name), argument)) signalProcess(Number(name), 'SIGKILL')
+}
+
+/** Every argument of every monitor and OCI runtime that lives now; looked up once instead of once for each container. */
+export function workerArguments(): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const [program = '', ...rest] = argumentsOf(Number(name))
+    if (CONTAINER_PROGRAMS.has(program.split('/').at(-1) ?? ''))
+      for (const argument of rest) found.add(argument)
+  }
+  return found
 }

@@ -1,47 +1,101 @@
-import { type Digest, fault } from '@berth/core'
-import type { ContentStore } from '../content/content.store.js'
-import { chainIds, type LayerStore } from '../layers/layers.store.js'
-import type { SnapshotStore } from '../snapshots/snapshots.store.js'
+import type { ImageRecord, RemovedImage } from '../api.js'
+import type { Collector } from '../gc/collector.store.js'
+import { blobKey, layerKey } from '../gc/mark.js'
+import { chainIds } from '../layers/layers.store.js'
+import type { LeaseStore } from '../leases/leases.store.js'
 import type { ImageStore } from './images.store.js'
-import { canonical } from './reference.js'
+import {
+  deletedOf,
+  type ImageUser,
+  isPrunable,
+  namedBy,
+  type PruneFilter,
+  planRemoval,
+} from './plan-removal.js'
 
 export interface RemovalDeps {
-  readonly content: ContentStore
-  readonly layers: LayerStore
-  readonly snapshots: SnapshotStore
   readonly store: ImageStore
-  /** Whether a container was made from this image. */
-  isImageInUse(imageId: Digest): boolean
+  readonly collector: Collector
+  readonly leases: LeaseStore
+  /** Containers made from this image. */
+  usersOf(imageId: string): readonly ImageUser[]
+  announce(action: 'untag' | 'delete', image: ImageRecord): void
 }
 
-/** Takes a reference away, and the image with its last one; gives whether the image went. Idempotent. @throws image.in_use */
-export function removeImage(deps: RemovalDeps, referenceOrId: string): boolean {
+/** Takes a reference away, or the image. Idempotent. @throws image.in_use, image.has_references, image.ambiguous */
+export async function removeImage(
+  deps: RemovalDeps,
+  referenceOrId: string,
+  force: boolean,
+): Promise<readonly RemovedImage[]> {
   const image = deps.store.find(referenceOrId)
-  if (!image) return false
-  const byId = referenceOrId.startsWith('sha256:')
-  const others = byId ? [] : image.references.filter((name) => name !== canonical(referenceOrId))
-  if (others.length > 0) {
-    deps.store.unpoint(canonical(referenceOrId))
-    return false
-  }
-  if (deps.isImageInUse(image.id))
-    throw fault.failedPrecondition(
-      'image.in_use',
-      `image ${referenceOrId} is used by a container: remove the container first`,
-    )
-  deps.store.remove(image.id)
-  sweep(deps)
-  return true
+  if (!image) return []
+  const by = namedBy(referenceOrId, image)
+  const removed = apply(
+    deps,
+    image,
+    planRemoval({
+      image,
+      by,
+      users: deps.usersOf(image.id),
+      force,
+      hasChildren: parents(deps).has(image.id),
+    }),
+  )
+  if (!removed.some((one) => 'deleted' in one)) return removed
+  const { layers } = await deps.collector.collect()
+  const own = new Set(chainIds(image.diffIds))
+  return [
+    ...removed,
+    ...layers
+      .filter((chainId) => own.has(chainId))
+      .reverse()
+      .map(deletedOf),
+  ]
 }
 
-/** What no image names any more goes: blobs, then layers. Snapshots pin the layers they stand on. */
-function sweep({ content, layers, snapshots, store }: RemovalDeps): void {
-  const blobs = store.blobsInUse()
-  for (const digest of content.list()) if (!blobs.has(digest)) content.remove(digest)
-  const pinned = new Set(snapshots.list().flatMap((snapshot) => snapshot.layers))
-  const needed = new Set(store.list().flatMap((image) => chainIds(image.diffIds)))
-  for (const chainId of layers.list()) {
-    const layer = layers.find(chainId)
-    if (layer && !needed.has(chainId) && !pinned.has(layer.dir)) layers.remove(chainId)
+/** Images that others were made from on this host. */
+const parents = ({ store }: RemovalDeps): ReadonlySet<string | undefined> =>
+  new Set(store.list().map(({ parentId }) => parentId))
+
+function apply(deps: RemovalDeps, image: ImageRecord, plan: ReturnType<typeof planRemoval>): RemovedImage[] {
+  const { store, announce, leases } = deps
+  for (const name of plan.untag) {
+    store.unpoint(name)
+    announce('untag', image)
   }
+  const removed: RemovedImage[] = plan.untag.map((untagged) => ({ untagged }))
+  if (plan.image === 'keep') return removed
+  // Work that began on top of it goes on.
+  for (const digest of store.blobsOf(image.id)) leases.touch(blobKey(digest))
+  for (const chainId of chainIds(image.diffIds)) leases.touch(layerKey(chainId))
+  if (deps.usersOf(image.id).length > 0) store.hide(image.id)
+  else store.remove(image.id)
+  announce('delete', image)
+  return [...removed, { deleted: image.id }]
+}
+
+/** Every image that fits the filter and that no container uses. */
+export async function pruneImages(
+  deps: RemovalDeps,
+  filter: PruneFilter,
+): Promise<{ readonly removed: readonly RemovedImage[]; readonly reclaimedBytes: number }> {
+  const hasChildren = parents(deps)
+  const going = deps.store
+    .list()
+    .filter(({ id }) => !hasChildren.has(id) && deps.usersOf(id).length === 0)
+    .filter((image) => isPrunable(image, filter))
+  const removed = going.flatMap((image) =>
+    apply(deps, image, {
+      untag: [...image.references, ...image.repositoryDigests],
+      image: 'delete',
+    }),
+  )
+  const { layers, reclaimedBytes } = await deps.collector.collect()
+  return { removed: [...removed, ...layers.map(deletedOf)], reclaimedBytes }
+}
+
+/** Hidden images that no container needs any more. */
+export function dropHidden(deps: Pick<RemovalDeps, 'store' | 'usersOf'>): void {
+  for (const id of deps.store.hidden()) if (deps.usersOf(id).length === 0) deps.store.remove(id)
 }

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { MEDIA_TYPES, ociArchitecture, parseConfig, parseManifest, selectPlatform } from './manifest.js'
+import { parseConfig } from './config.js'
+import { MEDIA_TYPES, parseManifest, selectPlatform } from './manifest.js'
+import { hostPlatform } from './platform.js'
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`
 const layer = { mediaType: MEDIA_TYPES.ociLayerGzip, digest: DIGEST, size: 5 }
@@ -32,13 +34,8 @@ test('an image manifest gives config and layers', () => {
 test('of an index the entry for this machine is chosen, and what there is named when none fits', () => {
   const parsed = parseManifest(bytes(index), `${MEDIA_TYPES.ociIndex}; charset=utf-8`)
   if (parsed.kind !== 'index') throw new Error('an index was read as an image')
-  expect(selectPlatform(parsed, 'amd64').digest).toBe(`sha256:${'cd'.repeat(32)}`)
-  expect(() => selectPlatform(parsed, 's390x')).toThrow(/linux\/arm64, linux\/amd64/)
-  expect([ociArchitecture('x64'), ociArchitecture('arm64'), ociArchitecture('ia32')]).toEqual([
-    'amd64',
-    'arm64',
-    '386',
-  ])
+  expect(selectPlatform(parsed, hostPlatform('x64')).digest).toBe(`sha256:${'cd'.repeat(32)}`)
+  expect(() => selectPlatform(parsed, hostPlatform('s390x'))).toThrow(/linux\/arm64\/v8, linux\/amd64/)
 })
 
 describe('a manifest is refused', () => {
@@ -128,6 +125,6 @@ test('no JSON at all makes the parsers do anything but parse or refuse', () => {
         }
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: 50_000 },
   )
-})
+}, 30_000)

@@ -1,5 +1,6 @@
 import { type Digest, fault, isDigest } from '@berth/core'
-import type { ImageConfig } from '../api.js'
+import { isObject, type Json, parseJson } from './json.js'
+import { formatPlatform, type Platform, platformRank } from './platform.js'
 
 /** Exact types of what registries serve; everything in them is attacker input until it has been through here. */
 export interface Descriptor {
@@ -14,20 +15,8 @@ export interface ImageManifest {
 }
 export interface ImageIndex {
   readonly kind: 'index'
-  readonly manifests: readonly (Descriptor & {
-    readonly os: string
-    readonly architecture: string
-    readonly variant: string
-  })[]
+  readonly manifests: readonly (Descriptor & { readonly platform: Platform })[]
 }
-export interface ConfigFile {
-  readonly os: string
-  readonly architecture: string
-  readonly createdAt: string
-  readonly config: ImageConfig
-  readonly diffIds: readonly Digest[]
-}
-
 export const MANIFEST_MAX_BYTES = 4 * 1024 * 1024
 const LAYERS_MAX = 127
 const MANIFESTS_MAX = 1_000
@@ -36,7 +25,9 @@ export const MEDIA_TYPES = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociIndex: 'application/vnd.oci.image.index.v1+json',
   ociConfig: 'application/vnd.oci.image.config.v1+json',
+  ociLayer: 'application/vnd.oci.image.layer.v1.tar',
   ociLayerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  ociLayerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
 } as const
@@ -49,23 +40,6 @@ export const MANIFEST_ACCEPT = [
 
 const bad = (why: string) =>
   fault.invalidArgument('image.manifest_invalid', `the image manifest is not valid: ${why}`)
-const badConfig = (why: string) =>
-  fault.invalidArgument('image.config_invalid', `the image config is not valid: ${why}`)
-
-type Json = Readonly<Record<string, unknown>>
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function parseJson(bytes: Uint8Array, error: (why: string) => Error): Json {
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw error('it is not JSON')
-  }
-  if (!isObject(value)) throw error('it is not an object')
-  return value
-}
 
 /** @throws image.manifest_invalid; CVE-2021-41190: a document that could be read both as manifest and as index is refused */
 export function parseManifest(
@@ -98,12 +72,8 @@ function parseIndex(json: Json): ImageIndex {
   const manifests = json.manifests.map((entry: unknown) => {
     const platform = isObject(entry) && isObject(entry.platform) ? entry.platform : {}
     const text = (key: string) => (typeof platform[key] === 'string' ? platform[key] : '')
-    return {
-      ...parseDescriptor(entry),
-      os: text('os'),
-      architecture: text('architecture'),
-      variant: text('variant'),
-    }
+    const [os, architecture, variant] = [text('os'), text('architecture'), text('variant')]
+    return { ...parseDescriptor(entry), platform: { os, architecture, variant } }
   })
   return { kind: 'index', manifests }
 }
@@ -118,73 +88,27 @@ function parseDescriptor(value: unknown): Descriptor {
   return { mediaType, digest, sizeBytes: size }
 }
 
-/** The entry for linux on this architecture. @throws image.platform_missing naming what there is */
-export function selectPlatform(index: ImageIndex, architecture: string): Descriptor {
-  const found = index.manifests.find((entry) => entry.os === 'linux' && entry.architecture === architecture)
+/** The entry that suits the platform best; entries without a platform suit any when there is nothing better. @throws image.platform_missing naming what there is */
+export function selectPlatform(index: ImageIndex, wanted: Platform): Descriptor {
+  const ranked = index.manifests
+    .map((entry) => ({ entry, rank: platformRank(entry.platform, wanted) }))
+    .filter(({ rank }) => rank > 0)
+    .sort((a, b) => b.rank - a.rank)
+  const anyPlatform = index.manifests.find(
+    ({ platform }) => platform.os === '' && platform.architecture === '',
+  )
+  const found = ranked[0]?.entry ?? anyPlatform
   if (found) return found
-  const known = index.manifests.map((entry) => `${entry.os}/${entry.architecture}`).join(', ')
-  throw fault.notFound(
-    'image.platform_missing',
-    `the image has no variant for linux/${architecture}; it has ${known || 'none'}`,
+  throw platformMissing(
+    wanted,
+    index.manifests.map(({ platform }) => platform),
   )
 }
 
-/** @throws image.config_invalid */
-export function parseConfig(bytes: Uint8Array): ConfigFile {
-  const json = parseJson(bytes, badConfig)
-  const rootfs = isObject(json.rootfs) ? json.rootfs : {}
-  const diffIds = Array.isArray(rootfs.diff_ids) ? rootfs.diff_ids : []
-  if (!diffIds.every((id): id is Digest => typeof id === 'string' && isDigest(id)))
-    throw badConfig('a diff_id is not a sha256 digest')
-  if (json.config !== undefined && json.config !== null && !isObject(json.config))
-    throw badConfig('config is not an object')
-  return {
-    os: typeof json.os === 'string' ? json.os : 'linux',
-    architecture: typeof json.architecture === 'string' ? json.architecture : '',
-    createdAt:
-      typeof json.created === 'string' && !Number.isNaN(Date.parse(json.created))
-        ? json.created
-        : '1970-01-01T00:00:00Z',
-    config: parseImageConfig(isObject(json.config) ? json.config : {}),
-    diffIds,
-  }
+export function platformMissing(wanted: Platform, there: readonly Platform[]) {
+  const known = there.filter(({ os }) => os !== 'unknown').map(formatPlatform)
+  return fault.notFound(
+    'image.platform_missing',
+    `the image has no variant for ${formatPlatform(wanted)}; it has ${[...new Set(known)].join(', ') || 'none'}`,
+  )
 }
-
-function parseImageConfig(json: Json): ImageConfig {
-  const list = (key: string): readonly string[] => {
-    const value = json[key] ?? []
-    if (
-      !Array.isArray(value) ||
-      !value.every((item): item is string => typeof item === 'string' && !item.includes('\0'))
-    ) {
-      throw badConfig(`${key} is not a list of strings`)
-    }
-    return value
-  }
-  const text = (key: string): string => {
-    const value = json[key] ?? ''
-    if (typeof value !== 'string' || value.includes('\0')) throw badConfig(`${key} is not a string`)
-    return value
-  }
-  const labels = json.Labels ?? {}
-  if (!isObject(labels) || !Object.values(labels).every((value) => typeof value === 'string'))
-    throw badConfig('Labels is not a map of strings')
-  return {
-    env: list('Env'),
-    entrypoint: list('Entrypoint'),
-    cmd: list('Cmd'),
-    workdir: text('WorkingDir'),
-    user: text('User'),
-    exposedPorts: isObject(json.ExposedPorts) ? Object.keys(json.ExposedPorts) : [],
-    labels: Object.fromEntries(Object.entries(labels as Record<string, string>)),
-    stopSignal: text('StopSignal'),
-    volumes: isObject(json.Volumes) ? Object.keys(json.Volumes) : [],
-    health: undefined,
-    shell: list('Shell'),
-    onBuild: list('OnBuild'),
-  }
-}
-
-/** What node calls x64, registries call amd64. */
-export const ociArchitecture = (nodeArch: string): string =>
-  ({ x64: 'amd64', ia32: '386' })[nodeArch] ?? nodeArch

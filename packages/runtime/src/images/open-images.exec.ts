@@ -1,17 +1,36 @@
-import { fault, type Logger } from '@berth/core'
-import type { BuildRequest, ImageAction, ImageRecord, Images, RegistryAccess } from '../api.js'
+import { fault, type Logger, systemClock } from '@berth/core'
+import type {
+  BuildRequest,
+  DamagedBlob,
+  DiskUsage,
+  ImageAction,
+  ImageRecord,
+  Images,
+  RegistryAccess,
+} from '../api.js'
 import { buildImage } from '../build/build.exec.js'
 import { ContentStore } from '../content/content.store.js'
+import { Durability } from '../content/durability.store.js'
 import type { NewEvent } from '../event-log.js'
+import { Collector } from '../gc/collector.store.js'
+import { decompressed } from '../layers/decompress.js'
 import { chainIds, type Layer, LayerStore } from '../layers/layers.store.js'
+import { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
+import { listTags, loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
-import { unbuilt } from '../unbuilt.js'
-import { type RemovalDeps, removeImage } from './image-removal.store.js'
+import { checkContent, mendTorn } from './check.store.js'
+import { parseConfig } from './config.js'
+import { describeHistory } from './history.js'
+import { dropHidden, pruneImages, type RemovalDeps, removeImage } from './image-removal.store.js'
 import { ImageTransfers } from './image-transfers.client.js'
 import { ImageStore } from './images.store.js'
-import { canonical } from './reference.js'
-import { TransferGate } from './transfer-gate.js'
+import { type LoadDeps, loadImages } from './load.exec.js'
+import { EMPTY_CONFIG, makeImage, type NewImage } from './make-image.exec.js'
+import type { ImageUser } from './plan-removal.js'
+import { canonical, formatReference, parseReference } from './reference.js'
+import { saveImages } from './save.exec.js'
+import { describeUsage } from './usage.js'
 
 export interface ImagesDeps {
   readonly root: string
@@ -19,103 +38,179 @@ export interface ImagesDeps {
   readonly logger: Logger
   readonly registries: Readonly<Record<string, RegistryAccess>>
   emit(event: NewEvent): void
-  /** Whether a container was made from this image. */
-  isImageInUse(imageId: string): boolean
+  /** Containers that were made from this image. */
+  usersOf(imageId: string): readonly ImageUser[]
 }
 
 export interface ImagesModule {
   readonly images: Images
   readonly snapshots: SnapshotStore
-  /** The unpacked layers of an image, bottom up. @throws image.not_found */
+  /** The unpacked layers of an image, bottom up. @throws image.layer_missing */
   layersOf(image: ImageRecord): readonly Layer[]
   build(request: BuildRequest): Promise<ImageRecord>
-  /** Drops everything a crash left half-made. */
-  recover(): void
+  /** An image from a parent, a layer and changes: what commit, import and build end with. */
+  makeImage(image: NewImage): Promise<ImageRecord>
+  /** The images' part of `Runtime.diskUsage`. */
+  usage(): Pick<DiskUsage, 'images' | 'layersBytes'>
+  /** Drops everything a crash left half-made, and mends what a power cut may have torn. */
+  recover(): Promise<void>
+  /** Takes what nothing needs any more, without stopping anybody. */
+  collect(): Promise<void>
+  /** Waits until what was written is on the disk. */
+  close(): Promise<void>
 }
 
-interface Parts extends RemovalDeps {
-  readonly gate: TransferGate
+interface Parts extends RemovalDeps, Omit<LoadDeps, 'announce'> {
+  readonly durability: Durability
+  readonly snapshots: SnapshotStore
   readonly transfers: ImageTransfers
-  announce(action: ImageAction, reference: string): void
+  readonly access: (host: string) => RegistryAccess | undefined
+  /** docker's actor: `name` is a reference, or the id where there is none. */
+  announce(action: ImageAction, image: ImageRecord | undefined, name?: string): void
 }
 
-/** Composition of the image half. Removal and transfers exclude each other, so that a pull never loses a blob it counted on. */
+/** Composition of the image half. Nothing waits for anything here: leases keep from the collector what work counts on. */
 export function openImages(deps: ImagesDeps): ImagesModule {
-  const content = new ContentStore(deps.root)
-  const layers = new LayerStore(deps.root, deps.metadata, content)
-  const snapshots = new SnapshotStore(deps.root, deps.metadata)
-  const store = new ImageStore(deps.metadata)
-  const access = (host: string) => deps.registries[host]
-  const announce: Parts['announce'] = (action, reference) =>
-    deps.emit({ kind: 'image', action, id: reference, attributes: { name: reference } })
-  const onPulled = (reference: string) => announce('pull', reference)
-  const parts: Parts = {
-    ...{ content, layers, snapshots, store, announce },
-    gate: new TransferGate(),
-    transfers: new ImageTransfers({ content, layers, store, access, onPulled }),
-    isImageInUse: deps.isImageInUse,
-  }
+  const parts = compose(deps)
+  const { content, layers, snapshots, store } = parts
   return {
     images: imagesOf(parts),
     snapshots,
-    layersOf: (image) => layersOf(layers, image),
-    build: (request) => parts.gate.shared(() => build(parts, request)),
-    recover: () => {
-      content.recover()
+    layersOf: (image) => layersOf(parts, image),
+    build: (request) => parts.leases.working(() => build(parts, request)),
+    makeImage: (image) => makeImage(parts, image),
+    usage: () => describeUsage(store.list(), layers.rows(), (id) => deps.usersOf(id).length),
+    recover: async () => {
+      content.recover(systemClock.nowMs())
       layers.recover()
       snapshots.recover()
+      await mendTorn(parts)
     },
+    collect: async () => {
+      dropHidden(parts)
+      await parts.collector.collect()
+    },
+    close: () => parts.durability.settle(),
+  }
+}
+
+function compose(deps: ImagesDeps): Parts {
+  const durability = new Durability(deps.root, deps.metadata)
+  const content = new ContentStore(deps.root, durability)
+  const layers = new LayerStore(deps.root, deps.metadata, content, durability)
+  const snapshots = new SnapshotStore(deps.root, deps.metadata)
+  const store = new ImageStore(deps.metadata, () => new Date().toISOString())
+  const leases = new LeaseStore(deps.metadata, systemClock.nowMs)
+  const collector = new Collector({ content, layers, snapshots, store, leases })
+  const access = (host: string) => deps.registries[host]
+  const announce: Parts['announce'] = (action, image, name) =>
+    deps.emit({
+      kind: 'image',
+      action,
+      id: name !== undefined && (action === 'pull' || action === 'push') ? name : (image?.id ?? ''),
+      attributes: { ...image?.config.labels, name: name ?? image?.id ?? '' },
+    })
+  const onPulled = (name: string, image: ImageRecord) => announce('pull', image, name)
+  const transfers = new ImageTransfers({ content, layers, store, leases, access, onPulled })
+  const { usersOf } = deps
+  return {
+    content,
+    layers,
+    durability,
+    snapshots,
+    store,
+    leases,
+    collector,
+    access,
+    announce,
+    transfers,
+    usersOf,
   }
 }
 
 function imagesOf(parts: Parts): Images {
-  const { store, gate, transfers, announce } = parts
+  const { store, transfers, announce, access } = parts
   return {
-    pull: (reference, options = {}) => gate.shared(() => transfers.pull(reference, options)),
+    pull: (reference, options = {}) => transfers.pull(reference, options),
     push: async (reference, options = {}) => {
-      const digest = await gate.shared(() => transfers.push(reference, options))
-      announce('push', canonical(reference))
-      return { digest, sizeBytes: 0 }
+      const { digest, sizeBytes, imageId } = await transfers.push(reference, options)
+      announce('push', store.find(imageId), formatReference(parseReference(reference)))
+      return { digest, sizeBytes }
     },
     get: async (referenceOrId) => store.get(referenceOrId),
     find: async (referenceOrId) => store.find(referenceOrId),
     list: async () => store.list(),
-    tag: async (source, target) => {
-      const image = store.get(source)
-      store.point(canonical(target), image.id)
-      announce('tag', canonical(target))
-      return store.get(image.id)
+    history: async (referenceOrId) => history(parts, store.get(referenceOrId)),
+    tag: async (source, target) => tag(parts, source, target),
+    remove: (referenceOrId, options) => removeImage(parts, referenceOrId, options?.force ?? false),
+    prune: async (options = {}) => {
+      dropHidden(parts)
+      const pruned = await pruneImages(parts, options)
+      announce('prune', undefined, String(pruned.reclaimedBytes))
+      return pruned
     },
-    remove: (referenceOrId) =>
-      gate.exclusive(async () => {
-        if (removeImage(parts, referenceOrId)) announce('delete', referenceOrId)
-        return []
-      }),
-    history: unbuilt('images.history'),
-    prune: unbuilt('images.prune'),
-    save: unbuilt('images.save'),
-    load: unbuilt('images.load'),
-    import: unbuilt('images.import'),
-    search: unbuilt('images.search'),
-    login: unbuilt('images.login'),
-    check: unbuilt('images.check'),
+    save: (references, signal) => saveImages(parts, references, signal),
+    load: (archive, options = {}) => loadImages(parts, archive, options),
+    import: async (archive, options) => importImage(parts, archive, options),
+    search: (term, options = {}) => searchRegistry(access, term, options),
+    tags: (repository, options = {}) => listTags(access, repository, options),
+    login: (auth) => loginToRegistry(access, auth),
+    check: (signal) => check(parts, signal),
   }
 }
 
-/** Runs inside the gate, so a base image is pulled without entering it again. */
+function tag({ store, announce }: Parts, source: string, target: string): ImageRecord {
+  const image = store.get(source)
+  const { digest, ...named } = parseReference(target)
+  if (digest !== undefined)
+    throw fault.invalidArgument('image.reference_invalid', `a tag cannot be set by digest: ${target}`)
+  const name = formatReference({ ...named, digest })
+  store.point(name, image.id)
+  announce('tag', image, name)
+  return store.get(image.id)
+}
+
+function history({ content, layers }: Parts, image: ImageRecord) {
+  const sizes = chainIds(image.diffIds).map((chainId) => layers.sizeOf(chainId))
+  return describeHistory(image, parseConfig(content.read(image.id)), sizes)
+}
+
+async function importImage(
+  parts: Parts,
+  archive: AsyncIterable<Uint8Array>,
+  { reference, comment, changes, signal }: Parameters<Images['import']>[1],
+): Promise<ImageRecord> {
+  const image = await makeImage(parts, {
+    layer: decompressed(archive),
+    config: EMPTY_CONFIG,
+    comment: comment || 'Imported from -',
+    createdAtMs: systemClock.nowMs(),
+    ...(reference ? { reference } : {}),
+    ...(changes ? { changes } : {}),
+    ...(signal ? { signal } : {}),
+  })
+  parts.announce('import', image)
+  return image
+}
+
+function check(parts: Parts, signal: AbortSignal | undefined): Promise<readonly DamagedBlob[]> {
+  return parts.leases.working(() => checkContent(parts, signal))
+}
+
+/** A base image is pulled like any other. */
 async function build(parts: Parts, request: BuildRequest): Promise<ImageRecord> {
   const { content, layers, store, transfers, announce } = parts
   const pull = (reference: string) =>
     transfers.pull(reference, request.signal ? { signal: request.signal } : {})
   const image = await buildImage(
-    { content, layers, store, layersOf: (base) => layersOf(layers, base), pull },
+    { content, layers, store, layersOf: (base) => layersOf(parts, base), pull },
     request,
   )
-  for (const tag of request.tags) announce('build', canonical(tag))
+  for (const name of request.tags) announce('build', image, canonical(name))
   return image
 }
 
-function layersOf(layers: LayerStore, image: ImageRecord): readonly Layer[] {
+function layersOf({ layers }: Parts, image: ImageRecord): readonly Layer[] {
   return chainIds(image.diffIds).map((chainId) => {
     const layer = layers.find(chainId)
     if (!layer)

@@ -76,9 +76,9 @@ test('what is written out is read back the same', () => {
       expect(reference).toMatchObject(rest)
       expect(parseReference(formatReference(reference))).toEqual(reference)
     }),
-    { numRuns: 2_000 },
+    { numRuns: 50_000 },
   )
-})
+}, 30_000)
 
 test('any text is either refused as a reference or has one spelling, which is safe in a path', () => {
   const pieces = fc.constantFrom(
@@ -117,6 +117,6 @@ test('any text is either refused as a reference or has one spelling, which is sa
         expect(spelling).toMatch(/^[\x21-\x7e]+$/)
       },
     ),
-    { numRuns: 5_000 },
+    { numRuns: 50_000 },
   )
-})
+}, 30_000)

@@ -74,3 +74,12 @@ export function formatReference(reference: Reference): string {
 }
 
 export const canonical = (text: string): string => formatReference(parseReference(text))
+
+/** Whether a stored name is `HOST/REPOSITORY@DIGEST` and no tag. */
+export const isDigestName = (name: string): boolean => name.includes('@')
+
+/** Host and repository of a canonical name. */
+export function repositoryOf(name: string): string {
+  const { host, repository } = parseReference(name)
+  return `${host}/${repository}`
+}

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -8,15 +9,24 @@ import {
   rmSync,
   type Stats,
 } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestOf, failpoint, fault } from '@berth/core'
 import type { ContentStore } from '../content/content.store.js'
+import { Durability } from '../content/durability.store.js'
+import { layerKey } from '../gc/mark.js'
+import { diskFull } from '../host/disk.js'
 import type { Metadata } from '../metadata.store.js'
-import { runUnpacker } from './unpacker.exec.js'
+import { type LayerSource, runUnpacker, type UnpackResult } from './unpacker.exec.js'
 
 /** A layer on top of its parents, unpacked once and shared by every image with the same chain. */
 export interface Layer {
   readonly chainId: string
+  readonly dir: number
+}
+
+/** An unpacked directory that is no layer yet: `adopt` or `discard` it. */
+export interface UnpackedLayer extends UnpackResult {
   readonly dir: number
 }
 
@@ -30,71 +40,136 @@ export function chainIds(diffIds: readonly Digest[]): readonly string[] {
   return chain
 }
 
-/** Unpacked layers under `<root>/l/<number>`: short names, because overlayfs takes all of them in one page of options. */
+type Parents = readonly Layer[] | Promise<readonly Layer[]>
+
+/**
+ * Unpacked layers under `<root>/l/<number>`: short names, because overlayfs takes all of them in one page of options. Nothing of a layer
+ * depends on what lies below it but the owner of directories that it only implies: so all layers of an image are unpacked at once, and
+ * become layers in order.
+ */
 export class LayerStore {
   private readonly dir: string
   private readonly unpacking = new Map<string, Promise<Layer>>()
+  /** Told of every layer that somebody makes or will count on. */
+  onTouch: (chainId: string) => void = () => {}
 
   constructor(
     root: string,
     private readonly metadata: Metadata,
     private readonly content: ContentStore,
+    private readonly durability = new Durability(root, metadata),
   ) {
     this.dir = join(root, 'l')
     mkdirSync(this.dir, { recursive: true, mode: 0o700 })
   }
 
+  /** A layer whose directory is gone is none: it is unpacked again. */
   find(chainId: string): Layer | undefined {
     const row = this.metadata.db.prepare('SELECT dir FROM layer WHERE chain_id = ?').get(chainId)
-    return row ? { chainId, dir: Number(row.dir) } : undefined
+    return row && existsSync(this.path(Number(row.dir))) ? { chainId, dir: Number(row.dir) } : undefined
+  }
+
+  /** Size of its files, 0 for one that is not here. */
+  sizeOf(chainId: string): number {
+    const row = this.metadata.db.prepare('SELECT size_bytes FROM layer WHERE chain_id = ?').get(chainId)
+    return Number(row?.size_bytes ?? 0)
   }
 
   /** Unpacks the blob as the layer with this chain id. Concurrent calls share the work. @throws image.diff_id_mismatch, image.layer_invalid */
-  ensure(chainId: string, diffId: Digest, blob: Digest, parents: readonly Layer[]): Promise<Layer> {
+  ensure(
+    chainId: string,
+    diffId: Digest,
+    blob: Digest,
+    parents: Parents,
+    signal?: AbortSignal,
+  ): Promise<Layer> {
+    this.onTouch(chainId)
     const known = this.find(chainId)
     if (known) return Promise.resolve(known)
     const running = this.unpacking.get(chainId)
-    if (running) return running
-    const work = this.unpack(chainId, diffId, blob, parents).finally(() => this.unpacking.delete(chainId))
+    // What stopped the other caller, his giving up perhaps, is not this one's.
+    if (running) return running.catch(() => this.ensure(chainId, diffId, blob, parents, signal))
+    const work = this.make(chainId, diffId, blob, parents, signal).finally(() =>
+      this.unpacking.delete(chainId),
+    )
     this.unpacking.set(chainId, work)
     return work
   }
 
-  private async unpack(
+  private async make(
     chainId: string,
     diffId: Digest,
     blob: Digest,
-    parents: readonly Layer[],
+    parents: Parents,
+    signal: AbortSignal | undefined,
   ): Promise<Layer> {
+    const unpacked = await this.unpack(this.content.path(blob), signal)
+    if (unpacked.diffId === diffId) return this.adopt(unpacked, chainId, parents)
+    await this.discard(unpacked)
+    throw fault.dataLoss(
+      'image.diff_id_mismatch',
+      `layer ${blob} unpacks to ${unpacked.diffId} but the image says ${diffId}`,
+    )
+  }
+
+  /** Unpacks into a directory of its own; nothing of it stays on failure. @throws image.layer_invalid, image.layer_too_large, host.disk_full */
+  async unpack(source: LayerSource, signal?: AbortSignal): Promise<UnpackedLayer> {
     const dir = this.metadata.next('dir')
-    const temporary = join(this.dir, `${dir}.new`)
-    mkdirSync(temporary, { mode: 0o755 })
+    const temporary = this.halfMade(dir)
     try {
-      const result = await runUnpacker(this.content.path(blob), temporary)
-      if (result.diffId !== diffId)
-        throw fault.dataLoss(
-          'image.diff_id_mismatch',
-          `layer ${blob} unpacks to ${result.diffId} but the image says ${diffId}`,
-        )
-      this.inheritImplicitDirs(temporary, result.implicitDirs, parents)
-      await failpoint('layer.before_rename')
-      renameSync(temporary, join(this.dir, String(dir)))
-      await failpoint('layer.before_row')
-      this.metadata.db
-        .prepare('INSERT INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
-        .run(chainId, dir, result.sizeBytes)
-      return { chainId, dir }
+      mkdirSync(temporary, { mode: 0o755 })
+      const result = await runUnpacker(source, temporary, signal ? { signal } : {})
+      return { ...result, dir }
     } catch (error) {
-      rmSync(temporary, { recursive: true, force: true })
+      await remove(temporary)
+      throw diskFull(error, temporary) ?? error
+    }
+  }
+
+  /** Makes an unpacked directory the layer with this chain id; a layer that is there already wins. */
+  async adopt(unpacked: UnpackedLayer, chainId: string, parents: Parents): Promise<Layer> {
+    const temporary = this.halfMade(unpacked.dir)
+    try {
+      this.inheritImplicitDirs(temporary, unpacked.implicitDirs, await parents)
+      await failpoint('layer.before_rename')
+      this.onTouch(chainId)
+      const known = this.find(chainId)
+      if (known) {
+        await remove(temporary)
+        return known
+      }
+      renameSync(temporary, this.path(unpacked.dir))
+      await failpoint('layer.before_row')
+      this.metadata.transaction(() => {
+        this.metadata.db
+          .prepare('INSERT OR REPLACE INTO layer (chain_id, dir, size_bytes) VALUES (?, ?, ?)')
+          .run(chainId, unpacked.dir, unpacked.sizeBytes)
+        this.durability.later(layerKey(chainId))
+      })
+      return { chainId, dir: unpacked.dir }
+    } catch (error) {
+      await remove(temporary)
       throw error
     }
+  }
+
+  discard(unpacked: UnpackedLayer): Promise<void> {
+    return remove(this.halfMade(unpacked.dir))
+  }
+
+  private path(dir: number): string {
+    return join(this.dir, String(dir))
+  }
+
+  private halfMade(dir: number): string {
+    return join(this.dir, `${dir}.new`)
   }
 
   /** A directory the archive only implied keeps the mode and owner it has below. */
   private inheritImplicitDirs(target: string, dirs: readonly string[], parents: readonly Layer[]): void {
     for (const path of dirs) {
       const below = parents
-        .map((parent) => safeDirectory(join(this.dir, String(parent.dir)), path))
+        .map((parent) => safeDirectory(this.path(parent.dir), path))
         .findLast((stat) => stat !== undefined)
       if (!below || !safeDirectory(target, path)) continue
       lchownSync(join(target, path), below.uid, below.gid)
@@ -104,31 +179,44 @@ export class LayerStore {
 
   /** Whether any of these layers brings this directory. */
   hasDirectory(layers: readonly Layer[], path: string): boolean {
-    return layers.some((layer) => safeDirectory(join(this.dir, String(layer.dir)), path) !== undefined)
+    return layers.some((layer) => safeDirectory(this.path(layer.dir), path) !== undefined)
   }
 
-  remove(chainId: string): void {
-    const layer = this.find(chainId)
-    if (!layer) return
-    this.metadata.db.prepare('DELETE FROM layer WHERE chain_id = ?').run(chainId)
-    rmSync(join(this.dir, String(layer.dir)), { recursive: true, force: true })
+  /** The row goes at once, under the same tick as its caller's check; the files after it. */
+  remove(chainId: string): Promise<void> {
+    const row = this.metadata.db.prepare('DELETE FROM layer WHERE chain_id = ? RETURNING dir').get(chainId)
+    if (!row) return Promise.resolve()
+    const path = this.path(Number(row.dir))
+    if (!existsSync(path)) return Promise.resolve()
+    renameSync(path, `${path}.gone`)
+    return remove(`${path}.gone`)
   }
 
   list(): readonly string[] {
+    return this.rows().map(({ chainId }) => chainId)
+  }
+
+  rows(): readonly { readonly chainId: string; readonly dir: number; readonly sizeBytes: number }[] {
     return this.metadata.db
-      .prepare('SELECT chain_id FROM layer')
+      .prepare('SELECT chain_id, dir, size_bytes FROM layer')
       .all()
-      .map((row) => String(row.chain_id))
+      .map((row) => ({
+        chainId: String(row.chain_id),
+        dir: Number(row.dir),
+        sizeBytes: Number(row.size_bytes),
+      }))
+  }
+
+  /** Layers whose directory is not there any more. */
+  missing(): readonly string[] {
+    return this.rows()
+      .filter(({ dir }) => !existsSync(this.path(dir)))
+      .map(({ chainId }) => chainId)
   }
 
   /** Removes directories no row knows: half-unpacked layers and ones whose row was deleted. */
   recover(): void {
-    const known = new Set(
-      this.metadata.db
-        .prepare('SELECT dir FROM layer')
-        .all()
-        .map((row) => String(row.dir)),
-    )
+    const known = new Set(this.rows().map(({ dir }) => String(dir)))
     for (const name of readdirSync(this.dir)) {
       // Retried, because the unpacker of an agent that was just killed may have written its last file meanwhile.
       if (!known.has(name))
@@ -136,6 +224,8 @@ export class LayerStore {
     }
   }
 }
+
+const remove = (path: string): Promise<void> => rm(path, { recursive: true, force: true, maxRetries: 5 })
 
 /** The directory's stat when no part of its path is a symlink. */
 function safeDirectory(root: string, path: string): Stats | undefined {

@@ -389,7 +389,7 @@ describe('attacks on unpacking (reliability.md §3)', () => {
     const target = `${dir}/root/l/bomb`
     mkdirSync(target)
     const blob = content.path(await content.put(bomb))
-    await expect(runUnpacker(blob, target, 1_000_000)).rejects.toMatchObject({
+    await expect(runUnpacker(blob, target, { maxBytes: 1_000_000 })).rejects.toMatchObject({
       code: 'image.layer_too_large',
     })
     const written = listing(target).reduce((sum, path) => sum + statSync(`${target}/${path}`).size, 0)
@@ -457,7 +457,7 @@ describe('after a crash', () => {
     mkdirSync(`${dir}/root/l/78`)
     writeFileSync(`${dir}/root/content/ingest/half`, 'x')
     layers.recover()
-    content.recover()
+    content.recover(Date.now())
     expect(readdirSync(`${dir}/root/l`)).toEqual([String(kept?.dir)])
     expect(readdirSync(`${dir}/root/content/ingest`)).toEqual([])
   })

@@ -1,11 +1,18 @@
-import { existsSync, writeFileSync } from 'node:fs'
-import { mustRun } from '../host/process.exec.js'
+import { writeFileSync } from 'node:fs'
 import { parseSubnet, type Subnet } from './ipam.js'
+import type { Link } from './link-messages.js'
+import { bringUpLoopback, ensureBridge, findLink, plugIn, removeLink } from './links.exec.js'
 import { type PublishedEndpoint, planRules } from './plan-rules.js'
+import { applyRules, findTable } from './tables.exec.js'
 
 export interface NetworkOptions {
   readonly bridge: string
   readonly subnet: string
+}
+
+export interface PlugOptions {
+  readonly macAddress?: string | undefined
+  readonly hasPorts?: boolean
 }
 
 /**
@@ -18,6 +25,8 @@ export class BridgeNetwork {
   private making: Promise<void> | undefined
   private endpoints: readonly PublishedEndpoint[] = []
   private pending: Promise<void> | undefined
+  /** What the kernel was last told, and the handle of the table that came of it. */
+  private written: { readonly rules: string; readonly handle: bigint | undefined } | undefined
 
   constructor(private readonly options: NetworkOptions) {
     this.subnet = parseSubnet(options.subnet)
@@ -28,39 +37,35 @@ export class BridgeNetwork {
   }
 
   /** Bridge, gateway address and forwarding. Idempotent; containers that start at once share the work. */
-  ensure(): Promise<void> {
-    if (this.isReady && isLinkHere(this.options.bridge)) return Promise.resolve()
+  async ensure(): Promise<Link> {
+    const { bridge } = this.options
+    const there = this.isReady ? await findLink(bridge) : undefined
+    if (there) return there
     this.making ??= this.make().finally(() => {
       this.making = undefined
     })
-    return this.making
+    await this.making
+    const made = await findLink(bridge)
+    return made ?? this.ensure()
   }
 
   private async make(): Promise<void> {
     const { bridge } = this.options
-    if (!isLinkHere(bridge)) await mustRun('ip', ['link', 'add', bridge, 'type', 'bridge'])
-    await mustRun('ip', ['-batch', '-'], {
-      input: `addr replace ${this.subnet.gateway}/${this.subnet.prefix} dev ${bridge}\nlink set ${bridge} up\n`,
-    })
+    await ensureBridge(bridge, this.subnet)
     writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
     writeFileSync(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1')
     this.isReady = true
   }
 
   /** Plugs the namespace of a created container in. */
-  async connect(pid: number, ip: string, cable: string): Promise<void> {
-    await this.ensure()
-    const { bridge } = this.options
-    await mustRun('ip', ['-batch', '-'], {
-      input: `link add ${cable} type veth peer name eth0 netns ${pid}\nlink set ${cable} master ${bridge} up\n`,
-    })
-    await mustRun('nsenter', [`--net=/proc/${pid}/ns/net`, '--', 'ip', '-batch', '-'], {
-      input: `link set lo up\naddr add ${ip}/${this.subnet.prefix} dev eth0\nlink set eth0 up\nroute add default via ${this.subnet.gateway}\n`,
-    })
+  async connect(pid: number, ip: string, cable: string, options: PlugOptions = {}): Promise<void> {
+    const { index } = await this.ensure()
+    const { macAddress, hasPorts = false } = options
+    await plugIn({ pid, bridgeIndex: index, cable, ip, macAddress, hasPorts, subnet: this.subnet })
   }
 
   async loopbackOnly(pid: number): Promise<void> {
-    await mustRun('nsenter', [`--net=/proc/${pid}/ns/net`, '--', 'ip', 'link', 'set', 'lo', 'up'])
+    await bringUpLoopback(pid)
   }
 
   /** Makes the rules say exactly this. Calls that come while one is on its way share the next transaction. */
@@ -76,27 +81,33 @@ export class BridgeNetwork {
   private tail: Promise<void> = Promise.resolve()
 
   private write(): Promise<void> {
-    const turn = this.tail.then(async () => {
-      await this.ensure()
-      const input = planRules({
-        table: this.table,
-        bridge: this.options.bridge,
-        subnet: this.subnet.text,
-        endpoints: this.endpoints,
-      })
-      await mustRun('nft', ['-f', '-'], { input })
-    })
+    const turn = this.tail.then(() => this.apply())
     this.tail = turn.catch(() => {})
     return turn
   }
 
+  /** Nothing is done when the kernel has these very rules already; a table that others flushed or replaced is written again. */
+  private async apply(): Promise<void> {
+    await this.ensure()
+    const { table } = this
+    const rules = planRules({
+      table,
+      bridge: this.options.bridge,
+      subnet: this.subnet.text,
+      endpoints: this.endpoints,
+    })
+    const handle = this.written?.rules === rules ? this.written.handle : undefined
+    if (handle !== undefined && findTable(table) === handle) return
+    this.written = undefined
+    await applyRules(rules)
+    this.written = { rules, handle: findTable(table) }
+  }
+
   /** Takes bridge and rules away. Idempotent. */
   async remove(): Promise<void> {
-    await mustRun('nft', ['-f', '-'], { input: `table ip ${this.table} {}\ndelete table ip ${this.table}\n` })
-    if (isLinkHere(this.options.bridge)) await mustRun('ip', ['link', 'del', this.options.bridge])
+    await applyRules(`table ip ${this.table} {}\ndelete table ip ${this.table}\n`)
+    await removeLink(this.options.bridge)
     this.isReady = false
+    this.written = undefined
   }
 }
-
-/** /proc/sys/net follows this process's network namespace; /sys/class/net shows the one in which /sys was mounted (`nsenter --net` leaves it). */
-const isLinkHere = (name: string): boolean => existsSync(`/proc/sys/net/ipv4/conf/${name}`)

@@ -24,6 +24,8 @@ export function planRules(input: RulesInput): string {
     `table ip ${table} {}`,
     `delete table ip ${table}`,
     `table ip ${table} {`,
+    // Packets for the host's loopback that come from elsewhere: ports published there are nobody else's, and the bridge routes 127/8.
+    '  chain guard { type filter hook prerouting priority raw; iifname != "lo" ip daddr 127.0.0.0/8 drop; }',
     '  chain publish {',
     ...groups(input.endpoints).map(destination),
     '  }',

@@ -44,6 +44,23 @@ const ENOSYS = 38
 const EPERM = 1
 const PERSONALITIES = [0x0, 0x0008, 0x20000, 0x20008, 0xffffffff]
 
+/** What a capability is for: without it the kernel would refuse these calls anyway, and with it the filter must not. */
+const BY_CAPABILITY: Readonly<Record<string, string>> = {
+  CAP_SYS_ADMIN: `bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick listmount mount mount_setattr move_mount open_tree perf_event_open
+    quotactl quotactl_fd setdomainname sethostname setns statmount syslog umount umount2 unshare`,
+  CAP_DAC_READ_SEARCH: 'open_by_handle_at',
+  CAP_SYS_BOOT: 'reboot',
+  CAP_SYS_MODULE: 'delete_module init_module finit_module',
+  CAP_SYS_PACCT: 'acct',
+  CAP_SYS_RAWIO: 'iopl ioperm',
+  CAP_SYS_TIME: 'settimeofday stime clock_settime clock_settime64',
+  CAP_SYS_TTY_CONFIG: 'vhangup',
+  CAP_SYS_NICE: 'get_mempolicy mbind set_mempolicy set_mempolicy_home_node',
+  CAP_SYSLOG: 'syslog',
+  CAP_BPF: 'bpf',
+  CAP_PERFMON: 'perf_event_open',
+}
+
 interface Rule {
   readonly names: readonly string[]
   readonly action: string
@@ -69,9 +86,17 @@ const allow = (names: readonly string[], args?: Rule['args']): Rule => ({
   ...(args ? { args } : {}),
 })
 
-/** The profile for a machine of this kind (node's name of it). Pure. */
-export function defaultSeccomp(nodeArch: string): SeccompProfile {
-  const names = Object.values(FAMILIES).flatMap((family) => family.split(/\s+/).filter(Boolean))
+const CLONE_RULES: readonly Rule[] = [
+  allow(['clone'], [{ index: 0, value: CLONE_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
+  { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
+]
+
+const words = (text: string): readonly string[] => text.split(/\s+/).filter(Boolean)
+
+/** The profile for a machine of this kind (node's name of it) and a container with these capabilities. Pure. */
+export function defaultSeccomp(nodeArch: string, capabilities: readonly string[] = []): SeccompProfile {
+  const names = Object.values(FAMILIES).flatMap(words)
+  const granted = capabilities.flatMap((name) => words(BY_CAPABILITY[name] ?? ''))
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
@@ -80,9 +105,8 @@ export function defaultSeccomp(nodeArch: string): SeccompProfile {
         ? ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM']
         : ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
     syscalls: [
-      allow(names),
-      allow(['clone'], [{ index: 0, value: CLONE_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
-      { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
+      allow([...new Set([...names, ...granted])]),
+      ...(granted.includes('clone') ? [] : CLONE_RULES),
       allow(['socket'], [{ index: 0, value: AF_ALG, op: 'SCMP_CMP_LT' }]),
       allow(['socket'], [{ index: 0, value: AF_ALG + 1, op: 'SCMP_CMP_EQ' }]),
       allow(['socket'], [{ index: 0, value: AF_VSOCK, op: 'SCMP_CMP_GT' }]),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { ContainerSpec, ImageConfig } from '../api.js'
+import { capabilitiesOf } from './capabilities.js'
 import { processArgv, processEnv } from './process.js'
 import { defaultSeccomp } from './seccomp.js'
-import { ociSpec, type SpecInput } from './spec.js'
+import { type HostGrants, ociSpec, type SpecInput } from './spec.js'
 import { resolveUser } from './user.js'
 
 interface Mount {
@@ -28,22 +29,47 @@ interface Spec {
   }
 }
 
+const HOST: HostGrants = {
+  arch: 'x64',
+  kernel: '6.1.0',
+  capabilities: capabilitiesOf('1ffffffffff'),
+  limits: { hard: { nofile: 1_048_576 }, mayRaise: false, nofileMax: 1_048_576 },
+  hasAppArmor: false,
+  thermalPaths: ['/sys/devices/system/cpu/cpu0/thermal_throttle'],
+  capacity: {
+    cgroup: 'v1',
+    cpus: 4,
+    cpuset: [0, 1, 2, 3],
+    memoryNodes: [0],
+    hasSwapAccounting: true,
+    hasBlkioWeight: true,
+    hasRealtime: true,
+  },
+}
 const INPUT: SpecInput = {
+  spec: { name: 'c', image: 'i' },
   rootfs: '/r',
   argv: ['run'],
   env: [],
   cwd: '/',
   user: { uid: 0, gid: 0, additionalGids: [], home: '/' },
   hostname: 'h',
-  readOnlyRootfs: false,
   cgroupsPath: '/p/c',
-  resources: {},
+  placed: [],
   files: { hosts: '/h', hostname: '/n', resolvConf: '/c' },
   initPath: undefined,
-  nodeArch: 'x64',
-  nofileMax: 1_048_576,
+  shmPath: undefined,
+  devices: [],
+  blockDevices: {},
+  joined: {},
+  idMap: { hostId: 231_072, size: 65_536 },
+  consoleSize: undefined,
+  host: HOST,
+  compat: 'berth',
 }
-const specOf = (change: Partial<SpecInput> = {}): Spec => ociSpec({ ...INPUT, ...change }) as Spec
+type Change = Partial<ContainerSpec> & { readonly input?: Partial<SpecInput> }
+const specOf = ({ input = {}, ...change }: Change = {}): Spec =>
+  ociSpec({ ...INPUT, ...input, spec: { ...INPUT.spec, ...change } }) as Spec
 const mountOf = (spec: Spec, destination: string) =>
   spec.mounts.find((mount) => mount.destination === destination)
 
@@ -68,7 +94,11 @@ describe('what every container gets by default (reliability.md §4.2)', () => {
       { type: 'RLIMIT_NOFILE', soft: 1_024, hard: 524_288 },
       { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
     ])
-    expect(specOf({ nofileMax: 512 }).process.rlimits[0]).toMatchObject({ soft: 512, hard: 512 })
+    const limits = { hard: { nofile: 512 }, mayRaise: false, nofileMax: 1_048_576 }
+    expect(specOf({ input: { host: { ...HOST, limits } } }).process.rlimits[0]).toMatchObject({
+      soft: 512,
+      hard: 512,
+    })
   })
 
   test('all namespaces are new ones, none is joined', () => {
@@ -102,7 +132,7 @@ describe('what every container gets by default (reliability.md §4.2)', () => {
   })
 
   test('no mount lets setuid take effect, /sys and the init are read-only, nothing else of the host is bound', () => {
-    const withInit = specOf({ initPath: '/usr/bin/catatonit' })
+    const withInit = specOf({ input: { initPath: '/usr/bin/catatonit' } })
     for (const mount of withInit.mounts) expect(mount.options).toContain('nosuid')
     expect(mountOf(withInit, '/sys')?.options).toContain('ro')
     expect(mountOf(withInit, '/dev/init')?.options).toContain('ro')
@@ -133,7 +163,7 @@ describe('what every container gets by default (reliability.md §4.2)', () => {
   })
 
   test('10: the init is process one, and the program its argument', () => {
-    expect(specOf({ initPath: '/usr/bin/catatonit', argv: ['a', 'b'] }).process.args).toEqual([
+    expect(specOf({ input: { initPath: '/usr/bin/catatonit', argv: ['a', 'b'] } }).process.args).toEqual([
       '/dev/init',
       '--',
       'a',
@@ -143,10 +173,10 @@ describe('what every container gets by default (reliability.md §4.2)', () => {
 })
 
 test('limits become what the kernel counts in, and swap never widens memory', () => {
-  const { resources } = specOf({ resources: { cpuNanos: 0.5e9, memoryBytes: 1_000_000, pidsMax: 5 } }).linux
+  const { resources } = specOf({ resources: { cpuNanos: 0.5e9, memoryBytes: 8_000_000, pidsMax: 5 } }).linux
   expect(resources).toMatchObject({
     pids: { limit: 5 },
-    memory: { limit: 1_000_000, swap: 1_000_000 },
+    memory: { limit: 8_000_000, swap: 8_000_000 },
     cpu: { period: 100_000, quota: 50_000 },
   })
   expect(specOf({ resources: { cpuNanos: 1 } }).linux.resources).toMatchObject({ cpu: { quota: 1_000 } })

@@ -1,24 +1,44 @@
-import type { ContainerResources } from '../api.js'
-import { DEFAULT_CAPABILITIES } from './capabilities.js'
+import type { ContainerSpec } from '../api.js'
+import { chooseCapabilities } from './capabilities.js'
+import type { HostCapacity } from './check-resources.js'
+import { type DeviceNode, ociDeviceRules, ociDevices } from './device-rules.js'
+import { type MountsInput, ociMounts, rootfsPropagation } from './mounts.js'
+import { type Joined, ociNamespaces } from './namespaces.js'
+import { type BlockDevices, ociResources } from './resources.js'
 import { defaultSeccomp } from './seccomp.js'
+import { parseSeccompProfile } from './seccomp-profile.js'
+import { ociSysctls } from './sysctls.js'
+import { type HostLimits, ociRlimits } from './ulimits.js'
 import type { ProcessUser } from './user.js'
 
-export interface SpecInput {
+/** What the machine and our own place on it allow. */
+export interface HostGrants {
+  /** Node's name of it. */
+  readonly arch: string
+  readonly kernel: string
+  readonly capabilities: readonly string[]
+  readonly limits: HostLimits
+  readonly hasAppArmor: boolean
+  /** /sys files of each CPU that tell of the host's load. */
+  readonly thermalPaths: readonly string[]
+  readonly capacity: HostCapacity
+}
+
+export interface SpecInput extends MountsInput {
   readonly rootfs: string
   readonly argv: readonly string[]
   readonly env: readonly string[]
   readonly cwd: string
   readonly user: ProcessUser
-  readonly hostname: string
-  readonly readOnlyRootfs: boolean
+  /** Undefined in the host's UTS namespace. */
+  readonly hostname: string | undefined
   readonly cgroupsPath: string
-  readonly resources: ContainerResources
-  /** Host files that appear under /etc. */
-  readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string }
-  readonly initPath: string | undefined
-  readonly nodeArch: string
-  /** The agent's own limit: a container cannot be given more open files than the host lets us. */
-  readonly nofileMax: number
+  readonly devices: readonly DeviceNode[]
+  readonly blockDevices: BlockDevices
+  readonly joined: Joined
+  readonly idMap: { readonly hostId: number; readonly size: number }
+  readonly consoleSize: { readonly height: number; readonly width: number } | undefined
+  readonly host: HostGrants
 }
 
 const MASKED = [
@@ -36,132 +56,90 @@ const MASKED = [
   '/sys/firmware',
 ]
 const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
-const CPU_PERIOD_US = 100_000
-const DEFAULT_PIDS = 2048
 
-/**
- * The OCI runtime spec of a container, hardened as reliability.md §4.2 says. /dev is always our tmpfs and comes first: crun 1.8.1 follows
- * symlinks of an image's own /dev (CVE-2026-88264).
- */
-export function ociSpec(input: SpecInput): unknown {
-  const argv = input.initPath ? ['/dev/init', '--', ...input.argv] : input.argv
-  const { uid, gid, additionalGids } = input.user
+/** The OCI runtime spec of a container, hardened as reliability.md §4.2 says, with what its own spec changes of that. */
+export function ociSpec(input: SpecInput): object {
+  const { spec } = input
+  const { domainname } = spec
   return {
     ociVersion: '1.0.2',
-    process: {
-      terminal: false,
-      user: { uid, gid, additionalGids },
-      args: argv,
-      env: input.env,
-      cwd: input.cwd,
-      capabilities: {
-        bounding: DEFAULT_CAPABILITIES,
-        effective: DEFAULT_CAPABILITIES,
-        permitted: DEFAULT_CAPABILITIES,
-        inheritable: [],
-        ambient: [],
-      },
-      rlimits: [
-        {
-          type: 'RLIMIT_NOFILE',
-          soft: Math.min(1024, input.nofileMax),
-          hard: Math.min(524_288, input.nofileMax),
-        },
-        { type: 'RLIMIT_CORE', soft: 0, hard: 0 },
-      ],
-      noNewPrivileges: true,
-    },
-    root: { path: input.rootfs, readonly: input.readOnlyRootfs },
-    hostname: input.hostname,
-    mounts: mounts(input),
+    process: processPart(input),
+    root: { path: input.rootfs, readonly: spec.readOnlyRootfs ?? false },
+    ...(input.hostname === undefined ? {} : { hostname: input.hostname }),
+    mounts: ociMounts(input),
     linux: {
       cgroupsPath: input.cgroupsPath,
-      namespaces: ['pid', 'network', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
-      maskedPaths: MASKED,
-      readonlyPaths: READONLY,
-      resources: resources(input.resources),
-      seccomp: defaultSeccomp(input.nodeArch),
-      rootfsPropagation: 'private',
+      namespaces: ociNamespaces(spec, input.joined),
+      ...mappings(input),
+      ...hiddenPaths(input),
+      devices: ociDevices(input.devices),
+      resources: {
+        devices: ociDeviceRules(spec, input.devices),
+        ...ociResources(spec.resources ?? {}, input.blockDevices, input.host.capacity),
+      },
+      sysctl: { ...ociSysctls(spec), ...(domainname ? { 'kernel.domainname': domainname } : {}) },
+      ...seccompPart(input),
+      rootfsPropagation: rootfsPropagation(input.placed),
     },
   }
 }
 
-function mounts(input: SpecInput): unknown[] {
-  const bind = (source: string, destination: string, ...options: string[]) => ({
-    type: 'bind',
-    source,
-    destination,
-    options: ['bind', 'rprivate', 'nosuid', 'nodev', ...options],
-  })
-  return [
-    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
-    {
-      destination: '/dev',
-      type: 'tmpfs',
-      source: 'tmpfs',
-      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
-    },
-    {
-      destination: '/dev/pts',
-      type: 'devpts',
-      source: 'devpts',
-      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
-    },
-    {
-      destination: '/dev/shm',
-      type: 'tmpfs',
-      source: 'shm',
-      options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'],
-    },
-    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
-    { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
-    ...(input.readOnlyRootfs
-      ? ['/tmp', '/run'].map((destination) => ({
-          destination,
-          type: 'tmpfs',
-          source: 'tmpfs',
-          options: ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'],
-        }))
-      : []),
-    bind(input.files.hosts, '/etc/hosts'),
-    bind(input.files.hostname, '/etc/hostname'),
-    bind(input.files.resolvConf, '/etc/resolv.conf'),
-    ...(input.initPath ? [bind(input.initPath, '/dev/init', 'ro')] : []),
-  ]
-}
-
-const rule = (allow: boolean, type: string, major: number | null, minor: number | null, access: string) => ({
-  allow,
-  type,
-  major,
-  minor,
-  access,
-})
-
-function resources(wanted: ContainerResources): unknown {
+function processPart(input: SpecInput): object {
+  const { spec, consoleSize } = input
+  const { uid, gid, additionalGids } = input.user
+  const security = spec.security ?? {}
+  const granted = capabilities(input)
+  const apparmor = security.apparmor !== undefined && security.apparmor !== 'unconfined'
   return {
-    devices: [
-      rule(false, 'a', null, null, 'rwm'),
-      ...[
-        [1, 3],
-        [1, 5],
-        [1, 7],
-        [1, 8],
-        [1, 9],
-        [5, 0],
-        [5, 2],
-      ].map(([major, minor]) => rule(true, 'c', major ?? 0, minor ?? 0, 'rwm')),
-      rule(true, 'c', 136, null, 'rwm'),
-    ],
-    pids: { limit: wanted.pidsMax ?? DEFAULT_PIDS },
-    ...(wanted.memoryBytes ? { memory: { limit: wanted.memoryBytes, swap: wanted.memoryBytes } } : {}),
-    ...(wanted.cpuNanos
-      ? {
-          cpu: {
-            period: CPU_PERIOD_US,
-            quota: Math.max(1_000, Math.round((wanted.cpuNanos / 1e9) * CPU_PERIOD_US)),
-          },
-        }
-      : {}),
+    terminal: spec.tty ?? false,
+    ...(spec.tty && consoleSize ? { consoleSize } : {}),
+    user: { uid, gid, additionalGids },
+    args: input.initPath ? ['/dev/init', '--', ...input.argv] : input.argv,
+    env: input.env,
+    cwd: input.cwd,
+    capabilities: {
+      bounding: granted,
+      effective: granted,
+      permitted: granted,
+      inheritable: [],
+      ambient: [],
+    },
+    rlimits: ociRlimits(spec, input.host.limits),
+    noNewPrivileges: security.noNewPrivileges ?? (!security.privileged && input.compat !== 'docker'),
+    ...(spec.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.oomScoreAdj }),
+    ...(apparmor && input.host.hasAppArmor ? { apparmorProfile: security.apparmor } : {}),
   }
 }
+
+const capabilities = ({ spec, compat, host }: SpecInput): readonly string[] =>
+  chooseCapabilities(spec.security ?? {}, compat, host.capabilities)
+
+function mappings({ spec, idMap }: SpecInput): object {
+  if (spec.namespaces?.user !== 'remap') return {}
+  const map = [{ containerID: 0, hostID: idMap.hostId, size: idMap.size }]
+  return { uidMappings: map, gidMappings: map }
+}
+
+function hiddenPaths({ spec, host }: SpecInput): object {
+  const { privileged, maskedPaths, readonlyPaths } = spec.security ?? {}
+  return {
+    maskedPaths: maskedPaths ?? (privileged ? [] : [...MASKED, ...host.thermalPaths]),
+    readonlyPaths: readonlyPaths ?? (privileged ? [] : READONLY),
+  }
+}
+
+const GO_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+
+function seccompPart(input: SpecInput): object {
+  const { seccomp, privileged } = input.spec.security ?? {}
+  const wanted = seccomp ?? (privileged ? 'unconfined' : 'default')
+  const { arch, kernel } = input.host
+  if (wanted === 'unconfined') return {}
+  if (wanted === 'default') return { seccomp: defaultSeccomp(arch, capabilities(input)) }
+  const context = { arch: GO_ARCH[arch] ?? arch, kernel, capabilities: capabilities(input) }
+  return { seccomp: parseSeccompProfile(wanted.profile, context) }
+}
+
+/** Whether the container's first process is pid 1 of a namespace of its own, and so can reap what is left behind there. */
+export const hasOwnPids = ({ namespaces }: ContainerSpec): boolean =>
+  (namespaces?.pid ?? 'private') === 'private'

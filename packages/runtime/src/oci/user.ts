@@ -33,7 +33,12 @@ const isId = (text: string | undefined): boolean =>
  * `user[:group]`, names or numbers, by the image's own files. Numbers never wrap to root (CVE-2024-40635); a name brings its supplementary
  * groups (CVE-2022-36109). @throws container.user_invalid
  */
-export function resolveUser(user: string, passwd: string, group: string): ProcessUser {
+export function resolveUser(
+  user: string,
+  passwd: string,
+  group: string,
+  groupsAdd: readonly string[] = [],
+): ProcessUser {
   const [name = '', groupName, ...rest] = (user === '' ? '0' : user).split(':')
   if (rest.length > 0) throw invalid(user, 'has more than one ":"')
   const entry = findUser(user, name, passwdEntries(passwd))
@@ -47,14 +52,23 @@ export function resolveUser(user: string, passwd: string, group: string): Proces
         (row[3] ?? '').split(',').includes(entry.name),
     )
     .map((row) => Number(row[2]))
-  return { uid: entry.uid, gid, additionalGids: [...new Set([gid, ...additionalGids])], home: entry.home }
+  const added = groupsAdd.map((name) => findGroup(name, name, group))
+  return {
+    uid: entry.uid,
+    gid,
+    additionalGids: [...new Set([gid, ...additionalGids, ...added])],
+    home: entry.home,
+  }
 }
 
 function findUser(user: string, name: string, entries: readonly PasswdEntry[]): PasswdEntry {
   const byName = entries.find((entry) => entry.name === name)
   if (byName) return byName
   if (!/^-?\d+$/.test(name))
-    throw invalid(user, "is not in the image's /etc/passwd: use a number or a name the image has")
+    throw invalid(
+      user,
+      `is not in the image: unable to find user ${name.slice(0, 100)}: no matching entries in passwd file`,
+    )
   if (!isId(name)) throw invalid(user, `must be from 0 to ${ID_MAX}`)
   const uid = Number(name)
   return entries.find((entry) => entry.uid === uid) ?? { name: '', uid, gid: 0, home: '/' }
@@ -63,7 +77,11 @@ function findUser(user: string, name: string, entries: readonly PasswdEntry[]): 
 function findGroup(user: string, name: string, group: string): number {
   const row = rows(group).find((candidate) => candidate[0] === name && isId(candidate[2]))
   if (row) return Number(row[2])
-  if (!/^\d+$/.test(name)) throw invalid(user, "names a group that is not in the image's /etc/group")
+  if (!/^\d+$/.test(name))
+    throw invalid(
+      user,
+      `has a group the image does not have: unable to find group ${name.slice(0, 100)}: no matching entries in group file`,
+    )
   if (!isId(name)) throw invalid(user, `must have a group from 0 to ${ID_MAX}`)
   return Number(name)
 }

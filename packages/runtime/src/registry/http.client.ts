@@ -10,8 +10,6 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Readable | Uint8Array | string
   readonly signal?: AbortSignal
-  /** No byte for this long ends the request. */
-  readonly idleTimeoutMs?: number
 }
 
 export interface HttpResponse {
@@ -25,7 +23,11 @@ export class HttpClient {
   private readonly http = new HttpAgent({ keepAlive: true })
   private readonly https: HttpsAgent
 
-  constructor(access: RegistryAccess | undefined) {
+  constructor(
+    access: RegistryAccess | undefined,
+    /** No byte for this long, or an answer header that takes longer, ends a request. */
+    private readonly idleTimeoutMs: number,
+  ) {
     this.https = new HttpsAgent({
       keepAlive: true,
       ...(access?.caPem ? { ca: access.caPem } : {}),
@@ -55,21 +57,49 @@ export class HttpClient {
         method: options.method,
         headers: { 'user-agent': 'berth', ...options.headers },
         ...(options.signal ? { signal: options.signal } : {}),
-        timeout: options.idleTimeoutMs ?? 60_000,
+        timeout: this.idleTimeoutMs,
       }
       const request = secure
         ? httpsRequest(options.url, { ...settings, agent: this.https })
         : httpRequest(options.url, { ...settings, agent: this.http })
-      request.on('timeout', () =>
-        request.destroy(new Error(`nothing arrived for ${settings.timeout / 1000} s`)),
-      )
+      const hung = () => request.destroy(new Error(`nothing arrived for ${this.idleTimeoutMs / 1000} s`))
+      // A header that trickles in byte by byte is never idle. The clock runs from when the request is out, since a body may take long.
+      let timer: NodeJS.Timeout | undefined
+      request.on('finish', () => {
+        timer = setTimeout(hung, this.idleTimeoutMs)
+      })
+      request.on('timeout', hung)
+      request.on('close', () => clearTimeout(timer))
       request.on('error', fail)
-      request.on('response', (body) => resolve({ status: body.statusCode ?? 0, headers: body.headers, body }))
+      request.on('response', (body) => {
+        clearTimeout(timer)
+        resolve({ status: body.statusCode ?? 0, headers: body.headers, body })
+      })
       if (options.body === undefined) request.end()
       else if (typeof options.body === 'string' || options.body instanceof Uint8Array)
         request.end(options.body)
       else options.body.on('error', (error) => request.destroy(error)).pipe(request)
     })
+  }
+
+  /** The body's bytes, as long as at least `minBytes` come in every idle timeout. */
+  async *progressing(body: AsyncIterable<unknown>, minBytes: number): AsyncGenerator<Buffer> {
+    let since = performance.now()
+    let count = 0
+    for await (const chunk of body) {
+      const bytes = chunk as Buffer
+      count += bytes.length
+      yield bytes
+      const now = performance.now()
+      if (count >= minBytes) {
+        count = 0
+        since = now
+      } else if (now - since > this.idleTimeoutMs)
+        throw fault.unavailable(
+          'registry.unreachable',
+          `fewer than ${minBytes} bytes arrived in ${this.idleTimeoutMs / 1000} s`,
+        )
+    }
   }
 
   close(): void {

@@ -1,34 +1,47 @@
 import type { Readable } from 'node:stream'
-import { backoffMs, type Digest, Fault, fault, systemClock } from '@berth/core'
-import type { RegistryAccess } from '../api.js'
+import { type Digest, Fault, fault, systemClock } from '@berth/core'
+import type { RegistryAccess, RegistryAuth } from '../api.js'
 import { MANIFEST_ACCEPT, MANIFEST_MAX_BYTES } from '../images/manifest.js'
-import { isRealmAllowed, parseChallenge } from './challenge.js'
+import { failureOf } from './answer.client.js'
+import { Authorizer } from './authorizer.client.js'
 import { registryEndpoint } from './endpoint.js'
 import { HttpClient, type HttpRequest, type HttpResponse, readBody } from './http.client.js'
+import { PATIENCE, type Patience, retryDelayMs } from './retry.js'
 
-export interface Credentials {
-  readonly username: string
-  readonly password: string
+const REDIRECTS_MAX = 5
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Told before every wait for another try. */
+export type OnRetry = (delayMs: number) => void
+
+export interface BlobUpload {
+  readonly repository: string
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** Another repository of this registry that has the blob. */
+  readonly mountFrom?: string | undefined
+  readonly open: (offset: number) => Readable
+  readonly onRetry?: OnRetry | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
-const RETRY = { initialMs: 200, maxMs: 5_000 }
-const TRIES = 5
-const REDIRECTS_MAX = 5
+const TAGS_PAGE = 1_000
 
 /** One registry host as the OCI distribution spec describes it. Transient failures are tried five times with jitter. */
 export class RegistryClient {
   private readonly base: URL
   private readonly http: HttpClient
-  /** scope → Authorization header. */
-  private readonly authorizations = new Map<string, string>()
+  private readonly authorizer: Authorizer
 
   constructor(
-    private readonly host: string,
-    private readonly access: RegistryAccess | undefined,
-    private readonly credentials: Credentials | undefined,
+    readonly host: string,
+    access: RegistryAccess | undefined,
+    auth?: RegistryAuth,
+    private readonly patience: Patience = PATIENCE,
   ) {
     this.base = registryEndpoint(host, access)
-    this.http = new HttpClient(access)
+    this.http = new HttpClient(access, patience.idleTimeoutMs)
+    this.authorizer = Authorizer.of(host, this.base, this.http, auth, access)
   }
 
   /** @throws image.not_found, registry.unauthorized, registry.unreachable */
@@ -37,8 +50,8 @@ export class RegistryClient {
     tagOrDigest: string,
     signal?: AbortSignal,
   ): Promise<{ bytes: Buffer; contentType: string | undefined }> {
-    return this.retrying(signal, async () => {
-      const response = await this.call(repository, 'pull', {
+    return this.retrying(signal, undefined, async () => {
+      const response = await this.call(pullScope(repository), {
         method: 'GET',
         url: this.url(`${repository}/manifests/${tagOrDigest}`),
         headers: { accept: MANIFEST_ACCEPT },
@@ -52,41 +65,62 @@ export class RegistryClient {
     })
   }
 
-  /** A blob's bytes; an interrupted transfer is resumed where it stopped, as long as each try brings more or fewer than five in a row do not. */
+  /** One page of a repository's tags, and where the next one is. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  async getTags(
+    repository: string,
+    last: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly hasMore: boolean }> {
+    return this.retrying(signal, undefined, async () => {
+      const after = last === undefined ? '' : `&last=${encodeURIComponent(last)}`
+      const response = await this.call(pullScope(repository), {
+        method: 'GET',
+        url: this.url(`${repository}/tags/list?n=${TAGS_PAGE}${after}`),
+        ...withSignal(signal),
+      })
+      if (response.status !== 200) throw await this.failure(response, repository)
+      return {
+        bytes: await readBody(response, MANIFEST_MAX_BYTES),
+        hasMore: response.headers.link !== undefined,
+      }
+    })
+  }
+
+  /**
+   * A blob's bytes from `offset` on; an interrupted transfer is resumed where it stopped, until five tries in a row brought nothing.
+   * @throws image.not_found, registry.unreachable, registry.rate_limited
+   */
   async *getBlob(
     repository: string,
-    digest: Digest,
-    sizeBytes: number,
+    { digest, sizeBytes, offset: start = 0 }: { digest: Digest; sizeBytes: number; offset?: number },
     signal?: AbortSignal,
+    onRetry?: OnRetry,
   ): AsyncGenerator<Uint8Array> {
-    let offset = 0
+    let offset = start
     let failures = 0
     for (;;) {
       const before = offset
       try {
-        for await (const chunk of await this.openBlob(repository, digest, offset, signal)) {
-          offset += (chunk as Buffer).length
-          yield chunk as Buffer
+        const body = await this.openBlob(repository, digest, offset, signal)
+        for await (const chunk of this.http.progressing(body, this.patience.progressMinBytes)) {
+          offset += chunk.length
+          yield chunk
         }
         if (offset >= sizeBytes) return
-        throw fault.unavailable(
-          'registry.unreachable',
-          `registry ${this.host} ended blob ${digest} after ${offset} of ${sizeBytes} bytes`,
-        )
+        throw this.brokeOff(digest, `it ended after ${offset} of ${sizeBytes} bytes`)
       } catch (error) {
-        const failure =
-          error instanceof Fault
-            ? error
-            : fault.unavailable(
-                'registry.unreachable',
-                `blob ${digest} from ${this.host} broke off: ${String(error)}`,
-                { cause: error },
-              )
+        const failure = error instanceof Fault ? error : this.brokeOff(digest, String(error), error)
         failures = offset > before ? 1 : failures + 1
-        if (!failure.retryable || failures >= TRIES || signal?.aborted) throw failure
-        await this.pause(failures - 1, failure, signal)
+        if (!failure.retryable || failures >= this.patience.tries) throw failure
+        await this.pause(failures - 1, failure, signal, onRetry)
       }
     }
+  }
+
+  private brokeOff(digest: Digest, why: string, cause?: unknown): Fault {
+    return fault.unavailable('registry.unreachable', `blob ${digest} from ${this.host} broke off: ${why}`, {
+      cause,
+    })
   }
 
   private async openBlob(
@@ -96,57 +130,133 @@ export class RegistryClient {
     signal: AbortSignal | undefined,
   ): Promise<AsyncIterable<unknown>> {
     const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {}
-    const response = await this.call(repository, 'pull', {
+    const response = await this.call(pullScope(repository), {
       method: 'GET',
       url: this.url(`${repository}/blobs/${digest}`),
       headers,
       ...withSignal(signal),
     })
+    if (offset > 0 && response.status === 206) {
+      const at = /^bytes (\d+)-/.exec(response.headers['content-range'] ?? '')?.[1]
+      if (at === undefined || Number(at) === offset) return response.body
+      response.body.destroy()
+      throw this.brokeOff(digest, `bytes from ${offset} were asked for and came from ${at}`)
+    }
     if (offset > 0 && response.status === 200) return skip(response.body, offset)
-    if (response.status === 200 || response.status === 206) return response.body
+    if (response.status === 200) return response.body
     throw await this.failure(response, `${repository}@${digest}`)
   }
 
   async hasBlob(repository: string, digest: Digest, signal?: AbortSignal): Promise<boolean> {
-    const response = await this.call(repository, 'pull,push', {
-      method: 'HEAD',
-      url: this.url(`${repository}/blobs/${digest}`),
-      ...withSignal(signal),
+    return this.retrying(signal, undefined, async () => {
+      const response = await this.call(pushScope(repository), {
+        method: 'HEAD',
+        url: this.url(`${repository}/blobs/${digest}`),
+        ...withSignal(signal),
+      })
+      response.body.resume()
+      if (response.status === 200) return true
+      if (response.status === 404) return false
+      throw await this.failure(response, `${repository}@${digest}`)
     })
-    response.body.resume()
-    return response.status === 200
   }
 
-  /** POST then PUT, the body in one piece. Idempotent. */
-  async putBlob(
-    repository: string,
-    digest: Digest,
-    sizeBytes: number,
-    open: () => Readable,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    await this.retrying(signal, async () => {
-      const begun = await this.call(repository, 'pull,push', {
-        method: 'POST',
-        url: this.url(`${repository}/blobs/uploads/`),
-        headers: { 'content-length': '0' },
-        ...withSignal(signal),
-      })
-      if (begun.status !== 202 || !begun.headers.location) throw await this.failure(begun, repository)
-      begun.body.resume()
-      const url = new URL(begun.headers.location, this.base)
-      url.searchParams.set('digest', digest)
-      const headers = { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) }
-      const done = await this.call(repository, 'pull,push', {
-        method: 'PUT',
-        url,
-        headers,
-        body: open(),
-        ...withSignal(signal),
-      })
-      if (done.status !== 201) throw await this.failure(done, `${repository}@${digest}`)
-      done.body.resume()
+  /** Mounts the blob from another repository or sends it in one piece; what arrived of a broken-off upload is not sent again. Idempotent. */
+  async putBlob(upload: BlobUpload): Promise<'sent' | 'mounted'> {
+    let session: URL | undefined
+    return this.retrying(upload.signal, upload.onRetry, async () => {
+      const arrived = session ? await this.arrivedBytes(upload, session) : undefined
+      if (session && arrived) {
+        session = await this.patchRest(upload, arrived.session, arrived.bytes)
+        await this.finishUpload(upload, session)
+        return 'sent'
+      }
+      session = await this.beginUpload(upload)
+      if (!session) return 'mounted'
+      await this.finishUpload(upload, session, () => upload.open(0))
+      return 'sent'
     })
+  }
+
+  /** Where to send the blob; undefined when the registry mounted it. */
+  private async beginUpload(upload: BlobUpload): Promise<URL | undefined> {
+    const { repository, digest, mountFrom, signal } = upload
+    const url = this.url(`${repository}/blobs/uploads/`)
+    if (mountFrom && mountFrom !== repository) {
+      url.searchParams.set('mount', digest)
+      url.searchParams.set('from', mountFrom)
+      const mounted = await this.post(`${pushScope(repository)} ${pullScope(mountFrom)}`, url, signal)
+      if (mounted.status === 201) return undefined
+      if (mounted.status === 202) return this.locationOf(mounted)
+      url.search = ''
+    }
+    const begun = await this.post(pushScope(repository), url, signal)
+    if (begun.status === 202) return this.locationOf(begun)
+    throw await this.failure(begun, repository)
+  }
+
+  private async post(scope: string, url: URL, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    const headers = { 'content-length': '0' }
+    const response = await this.call(scope, { method: 'POST', url, headers, ...withSignal(signal) })
+    if (response.status < 300) response.body.resume()
+    return response
+  }
+
+  private locationOf(response: HttpResponse): URL {
+    const location = response.headers.location ?? ''
+    if (!URL.canParse(location, this.base.href))
+      throw fault.unavailable(
+        'registry.unreachable',
+        `registry ${this.host} began an upload without a place for it`,
+      )
+    return new URL(location, this.base)
+  }
+
+  private async finishUpload(upload: BlobUpload, session: URL, open?: () => Readable): Promise<void> {
+    const { repository, digest, sizeBytes, signal } = upload
+    const url = new URL(session)
+    url.searchParams.set('digest', digest)
+    const done = await this.call(pushScope(repository), {
+      method: 'PUT',
+      url,
+      headers: { 'content-type': 'application/octet-stream', 'content-length': String(open ? sizeBytes : 0) },
+      ...(open ? { body: open() } : {}),
+      ...withSignal(signal),
+    })
+    if (done.status !== 201) throw await this.failure(done, `${repository}@${digest}`)
+    done.body.resume()
+  }
+
+  /** Undefined when the registry has forgotten the upload, or got nothing of it. */
+  private async arrivedBytes(
+    { repository, sizeBytes, signal }: BlobUpload,
+    url: URL,
+  ): Promise<{ bytes: number; session: URL } | undefined> {
+    const response = await this.call(pushScope(repository), { method: 'GET', url, ...withSignal(signal) })
+    response.body.resume()
+    const last = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.headers.range ?? '')?.[1]
+    if (response.status !== 204 || last === undefined) return undefined
+    const bytes = Number(last) + 1
+    if (bytes <= 1 || bytes > sizeBytes) return undefined
+    return { bytes, session: response.headers.location ? this.locationOf(response) : url }
+  }
+
+  private async patchRest(upload: BlobUpload, session: URL, offset: number): Promise<URL> {
+    if (offset === upload.sizeBytes) return session
+    const response = await this.call(pushScope(upload.repository), {
+      method: 'PATCH',
+      url: session,
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(upload.sizeBytes - offset),
+        'content-range': `${offset}-${upload.sizeBytes - 1}`,
+      },
+      body: upload.open(offset),
+      ...withSignal(upload.signal),
+    })
+    if (response.status !== 202) throw await this.failure(response, upload.repository)
+    response.body.resume()
+    return this.locationOf(response)
   }
 
   async putManifest(
@@ -156,9 +266,9 @@ export class RegistryClient {
     mediaType: string,
     signal?: AbortSignal,
   ): Promise<void> {
-    await this.retrying(signal, async () => {
+    await this.retrying(signal, undefined, async () => {
       const headers = { 'content-type': mediaType, 'content-length': String(bytes.length) }
-      const response = await this.call(repository, 'pull,push', {
+      const response = await this.call(pushScope(repository), {
         method: 'PUT',
         url: this.url(`${repository}/manifests/${tagOrDigest}`),
         headers,
@@ -170,6 +280,34 @@ export class RegistryClient {
     })
   }
 
+  /** Whether the registry lets these credentials in. @throws registry.unauthorized, registry.unreachable */
+  async ping(signal?: AbortSignal): Promise<void> {
+    await this.retrying(signal, undefined, async () => {
+      const response = await this.call('', {
+        method: 'GET',
+        url: new URL('/v2/', this.base),
+        ...withSignal(signal),
+      })
+      if (response.status !== 200) throw await this.failure(response, 'its API')
+      response.body.resume()
+    })
+  }
+
+  /** Any other answer of this host, as bytes. @throws as `ping`; undefined for 404 */
+  async getPath(path: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+    return this.retrying(signal, undefined, async () => {
+      const response = await this.call('', {
+        method: 'GET',
+        url: new URL(path, this.base),
+        ...withSignal(signal),
+      })
+      if (response.status === 200) return readBody(response)
+      const failure = await this.failure(response, path)
+      if (Fault.is(failure, 'image.not_found')) return undefined
+      throw failure
+    })
+  }
+
   close(): void {
     this.http.close()
   }
@@ -178,18 +316,21 @@ export class RegistryClient {
     return new URL(`/v2/${path}`, this.base)
   }
 
-  /** Sends with what authorization is known; answers one challenge; follows redirects without carrying it to another host. */
-  private async call(repository: string, actions: string, request: HttpRequest): Promise<HttpResponse> {
-    const scope = `repository:${repository}:${actions}`
-    const known = this.authorizations.get(scope)
+  /**
+   * Sends with what authorization is known; answers one challenge; follows redirects without carrying it to another host. An upload's place may
+   * be on another host too: that one gets no credentials of this one.
+   */
+  private async call(scope: string, request: HttpRequest): Promise<HttpResponse> {
+    if (request.url.host !== this.base.host) return this.follow(request)
+    const known = this.authorizer.headerFor(scope)
     const first = await this.follow({
       ...request,
       headers: { ...request.headers, ...(known ? { authorization: known } : {}) },
     })
-    if (first.status !== 401 || (request.body !== undefined && known !== undefined)) return first
+    const isStream = request.body !== undefined && typeof request.body === 'object' && 'pipe' in request.body
+    if (first.status !== 401 || isStream) return first
     first.body.resume()
-    const authorization = await this.authorize(first, scope, request.signal)
-    this.authorizations.set(scope, authorization)
+    const authorization = await this.authorizer.answer(first, scope, request.signal)
     return this.follow({ ...request, headers: { ...request.headers, authorization } })
   }
 
@@ -198,18 +339,10 @@ export class RegistryClient {
     for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
       const response = await this.http.send(current)
       const { location } = response.headers
-      if (![301, 302, 303, 307, 308].includes(response.status) || !location || request.method !== 'GET')
-        return response
+      const isFollowed = request.method === 'GET' || request.method === 'HEAD'
+      if (!REDIRECTS.has(response.status) || !location || !isFollowed) return response
       response.body.resume()
-      const url = new URL(location, current.url)
-      if (current.url.protocol === 'https:' && url.protocol !== 'https:')
-        throw fault.permissionDenied(
-          'registry.redirect_refused',
-          `registry ${this.host} redirects from https to ${url.protocol}`,
-        )
-      const headers = { ...current.headers }
-      if (url.host !== current.url.host) delete headers.authorization
-      current = { ...current, url, headers }
+      current = { ...current, ...this.redirected(current, location) }
     }
     throw fault.unavailable(
       'registry.redirects',
@@ -218,122 +351,56 @@ export class RegistryClient {
     )
   }
 
-  private async authorize(
-    response: HttpResponse,
-    scope: string,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
-    const challenge = parseChallenge(response.headers['www-authenticate'])
-    if (!challenge) throw this.unauthorized()
-    if (challenge.scheme === 'basic') {
-      const basic = this.basic()
-      if (!basic) throw this.unauthorized()
-      return basic
-    }
-    return `Bearer ${await this.fetchToken(challenge.params, scope, signal)}`
-  }
-
-  private async fetchToken(
-    params: Readonly<Record<string, string>>,
-    scope: string,
-    signal: AbortSignal | undefined,
-  ): Promise<string> {
-    const realm = URL.canParse(params.realm ?? '') ? new URL(params.realm ?? '') : undefined
-    if (!realm || !isRealmAllowed(realm, this.base))
+  private redirected(from: HttpRequest, location: string): Pick<HttpRequest, 'url' | 'headers'> {
+    const url = URL.canParse(location, from.url.href) ? new URL(location, from.url) : undefined
+    const isWeaker = from.url.protocol === 'https:' && url?.protocol !== 'https:'
+    if (!url || isWeaker || !/^https?:$/.test(url.protocol))
       throw fault.permissionDenied(
-        'registry.realm_refused',
-        `registry ${this.host} sends its login to ${params.realm ?? 'nowhere'}, which is not its own`,
+        'registry.redirect_refused',
+        `registry ${this.host} redirects from ${from.url.protocol} to ${url?.protocol ?? 'nowhere'}`,
       )
-    if (params.service) realm.searchParams.set('service', params.service)
-    realm.searchParams.set('scope', scope)
-    const basic = this.basic()
-    const response = await this.http.send({
-      method: 'GET',
-      url: realm,
-      headers: basic ? { authorization: basic } : {},
-      ...withSignal(signal),
-    })
-    if (response.status !== 200) {
-      response.body.resume()
-      throw response.status >= 500
-        ? fault.unavailable(
-            'registry.unreachable',
-            `the login of registry ${this.host} answers ${response.status}`,
-          )
-        : this.unauthorized()
-    }
-    const body = JSON.parse((await readBody(response)).toString()) as {
-      token?: unknown
-      access_token?: unknown
-    }
-    const token = body.token ?? body.access_token
-    if (typeof token !== 'string') throw this.unauthorized()
-    return token
-  }
-
-  private basic(): string | undefined {
-    const username = this.credentials?.username ?? this.access?.username
-    const password = this.credentials?.password ?? this.access?.password
-    return username === undefined
-      ? undefined
-      : `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}`
-  }
-
-  private unauthorized(): Fault {
-    return fault.unauthenticated(
-      'registry.unauthorized',
-      `registry ${this.host} refuses the credentials: log in with an account that may use this repository`,
-      { params: { host: this.host } },
-    )
+    const headers = { ...from.headers }
+    if (url.host !== from.url.host) delete headers.authorization
+    return { url, headers }
   }
 
   private async failure(response: HttpResponse, subject: string): Promise<Fault> {
-    const body = await readBody(response, 64 * 1024).catch(() => Buffer.alloc(0))
-    const said = body.toString('utf8').replace(/\s+/g, ' ').slice(0, 300)
-    if (response.status === 401 || response.status === 403) return this.unauthorized()
-    if (response.status === 404)
-      return fault.notFound(
-        'image.not_found',
-        `${this.host}/${subject} does not exist in the registry: check name and tag`,
-        { params: { image: `${this.host}/${subject}` } },
-      )
-    const wait = retryAfter(response.headers['retry-after'])
-    if (response.status === 429)
-      return fault.unavailable('registry.rate_limited', `registry ${this.host} limits requests`, wait)
-    if (response.status >= 500)
-      return fault.unavailable(
-        'registry.unreachable',
-        `registry ${this.host} answers ${response.status} for ${subject}: ${said}`,
-        wait,
-      )
-    return fault.failedPrecondition(
-      'registry.refused',
-      `registry ${this.host} refuses ${subject} with ${response.status}: ${said}`,
-    )
+    const failure = await failureOf(this.host, response, subject, systemClock.nowMs())
+    return failure === 'unauthorized' ? this.authorizer.refused() : failure
   }
 
-  private async retrying<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  private async retrying<T>(
+    signal: AbortSignal | undefined,
+    onRetry: OnRetry | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       try {
         return await work()
       } catch (error) {
         const failure = Fault.from(error)
-        if (!failure.retryable || attempt + 1 >= TRIES || signal?.aborted) throw failure
-        await this.pause(attempt, failure, signal)
+        if (!failure.retryable || attempt + 1 >= this.patience.tries) throw failure
+        await this.pause(attempt, failure, signal, onRetry)
       }
     }
   }
 
-  private pause(attempt: number, failure: Fault, signal: AbortSignal | undefined): Promise<void> {
-    const delayMs = Math.min(failure.retryAfterMs ?? backoffMs(RETRY, attempt, Math.random()), 60_000)
-    return systemClock.sleep(delayMs, signal)
+  private async pause(
+    attempt: number,
+    failure: Fault,
+    signal: AbortSignal | undefined,
+    onRetry: OnRetry | undefined,
+  ): Promise<void> {
+    const delayMs = retryDelayMs(this.patience, attempt, failure, Math.random())
+    onRetry?.(delayMs)
+    await systemClock.sleep(delayMs, signal).catch((cause: unknown) => {
+      throw fault.cancelled('cancelled', 'the transfer was cancelled', { cause })
+    })
   }
 }
 
-/** The seconds form of Retry-After; a date is left to our own backoff. */
-const retryAfter = (header: string | undefined): { retryAfterMs?: number } =>
-  /^\d{1,6}$/.test(header ?? '') ? { retryAfterMs: Number(header) * 1000 } : {}
-
+const pullScope = (repository: string): string => `repository:${repository}:pull`
+const pushScope = (repository: string): string => `repository:${repository}:pull,push`
 const withSignal = (signal: AbortSignal | undefined) => (signal ? { signal } : {})
 
 async function* skip(source: AsyncIterable<unknown>, count: number): AsyncGenerator<Uint8Array> {

@@ -6,7 +6,7 @@ import type { RuntimeOptions } from '../api.js'
 /** What a runtime in a process of its own shall do. */
 export interface ChildWork {
   readonly options: Omit<RuntimeOptions, 'logger'>
-  /** `['containers', 'start', id]` */
+  /** `['containers', 'start', id]`; `['containers', 'execDetached', id, spec]` gives the id of a started exec. */
   readonly calls: readonly (readonly [room: 'containers' | 'images', method: string, ...args: unknown[]])[]
   readonly hold?: boolean
 }

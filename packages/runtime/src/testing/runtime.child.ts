@@ -1,5 +1,5 @@
 import { Fault, silentLogger } from '@berth/core'
-import type { Runtime } from '../api.js'
+import type { Execs, Runtime } from '../api.js'
 import { openRuntime } from '../runtime.js'
 import type { ChildWork } from './child-runtime.js'
 
@@ -11,9 +11,17 @@ async function callOn(
   runtime: Runtime,
   [room, method, ...args]: ChildWork['calls'][number],
 ): Promise<unknown> {
+  if (method === 'execDetached') return startDetached(runtime, args as Parameters<Execs['create']>)
   const target = runtime[room]
   const call = Reflect.get(target, method) as (...values: unknown[]) => Promise<unknown>
   return (await call.apply(target, [...args])) ?? null
+}
+
+async function startDetached(runtime: Runtime, args: Parameters<Execs['create']>): Promise<string> {
+  const { execs } = runtime.containers
+  const { id } = await execs.create(...args)
+  await execs.start(id, { detach: true })
+  return id
 }
 
 const runtime = await openRuntime({ ...work.options, logger: silentLogger })

@@ -6,7 +6,7 @@ import type { ImageRecord, Runtime } from '../api.js'
 /** Debian's busybox-static. */
 const BUSYBOX = '/bin/busybox'
 const APPLETS =
-  'cat chmod date dd echo env false grep hostname httpd id kill ln ls mkdir mknod mount nc ping printf ps rm sh sleep stat touch true umount uname unshare wget'
+  'cat chmod date dd echo env false grep hostname httpd id kill ln ls mkdir mknod mount nc ping printf ps rm sh sleep stat stty touch true umount uname unshare wget yes'
 
 export interface TinyImage {
   /** `tiny:1` by default. */

@@ -1,0 +1,90 @@
+import type { Clock, Logger } from '@berth/core'
+import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
+import type { Runtime } from '@berth/runtime'
+import { containerRoutes } from './containers/containers.controller.js'
+import { imageTransferRoutes } from './images/image-transfers.controller.js'
+import { imageRoutes } from './images/images.controller.js'
+import { networkRoutes } from './networks/networks.controller.js'
+import type { EngineFacts } from './system/info-json.js'
+import { EngineCounters } from './system/metrics.js'
+import { systemRoutes } from './system/system.controller.js'
+import { volumeRoutes } from './volumes/volumes.controller.js'
+
+export const API_VERSION = '1.44'
+export const MIN_API_VERSION = '1.24'
+
+export interface EngineApiOptions {
+  readonly runtime: Runtime
+  /** Path of the unix socket. */
+  readonly socket: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly engine: Omit<EngineFacts, 'apiVersion' | 'minApiVersion'>
+}
+
+/** Docker's API over a host's runtime. @throws engine.socket_in_use, engine.socket_invalid */
+export async function startEngineApi(options: EngineApiOptions): Promise<{ close(): Promise<void> }> {
+  const { runtime, clock, logger } = options
+  const counters = new EngineCounters()
+  const stop = new AbortController()
+  const server = createEngineServer({
+    routes: counted(routesOf(options, counters), counters),
+    server: {
+      apiVersion: API_VERSION,
+      minApiVersion: MIN_API_VERSION,
+      osType: 'linux',
+      experimental: false,
+      name: `Berth/${options.engine.version} (linux)`,
+    },
+    logger,
+  })
+  await listenOnSocket(server.http, options.socket)
+  void countEvents(runtime, counters, clock, stop.signal)
+  return {
+    close: async () => {
+      stop.abort(new Error('the engine API is closing'))
+      await server.close()
+    },
+  }
+}
+
+function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly Route[] {
+  const { runtime, clock } = options
+  const engine = { ...options.engine, apiVersion: API_VERSION, minApiVersion: MIN_API_VERSION }
+  const nowMs = () => clock.nowMs()
+  return [
+    ...containerRoutes({ runtime, clock, logger: options.logger }),
+    ...imageRoutes({ runtime, nowMs }),
+    ...imageTransferRoutes({ runtime, nowMs }),
+    ...volumeRoutes(runtime),
+    ...networkRoutes({ runtime, startedAt: new Date(nowMs()).toISOString() }),
+    ...systemRoutes({ runtime, engine, counters, nowMs, containerSummary: () => ({}) }),
+  ]
+}
+
+/** Counts what each call came to. */
+function counted(routes: readonly Route[], counters: EngineCounters): readonly Route[] {
+  return routes.map((route) => ({
+    ...route,
+    handle: async (call) => {
+      counters.countRequest(route.method, route.path)
+      await route.handle(call)
+    },
+  }))
+}
+
+/** A reader that fell behind begins again: counts may miss what came in between, which a counter survives. */
+async function countEvents(
+  runtime: Runtime,
+  counters: EngineCounters,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for await (const event of runtime.events(signal)) counters.countEvent(event)
+    } catch {
+      await clock.sleep(1_000, signal).catch(() => {})
+    }
+  }
+}

@@ -1,0 +1,3 @@
+import { berthProjects } from '../../vitest.shared.js'
+
+export default berthProjects()
