@@ -11,3 +11,6 @@ export interface BenchSite {
   readonly image: BenchImage
   readonly signal: AbortSignal
 }
+
+/** Where a bench serves images: always the same, because its loopback is its own and podman must be told which registry is plain. */
+export const BENCH_REGISTRY_PORT = 5000

@@ -10,7 +10,7 @@ import { type Absent, type Contender, type Engine, isAbsent, type Sample } from 
 import { openDocker } from './docker.exec.js'
 import { makeImage } from './image.exec.js'
 import { describeMachine } from './machine.exec.js'
-import type { BenchOptions } from './options.js'
+import type { RunOptions } from './options.js'
 import { openPodman } from './podman.exec.js'
 import { planReport, type Report } from './report.js'
 import { planRounds } from './rounds.js'
@@ -19,7 +19,7 @@ const PEERS = { podman: openPodman, docker: openDocker }
 
 /** Measures everyone who is here, one container at a time, and removes all traces. Run it in a network namespace of its own. */
 export async function bench(
-  options: BenchOptions,
+  options: RunOptions,
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<Report> {

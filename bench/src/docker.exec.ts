@@ -62,7 +62,11 @@ async function findDaemon(site: BenchSite): Promise<Found | undefined> {
   return (await answers(api)) ? { api, daemon: undefined, note: 'the daemon that was running' } : undefined
 }
 
-async function ownDaemon(site: BenchSite, dockerd: string): Promise<Found> {
+/** A daemon with default settings whose state is below `site`. */
+export async function ownDaemon(
+  site: BenchSite,
+  dockerd: string,
+): Promise<Found & { readonly daemon: Daemon }> {
   const dir = join(site.dir, 'docker')
   mkdirSync(dir, { recursive: true })
   const api = apiAt(join(dir, 's'))

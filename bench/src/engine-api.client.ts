@@ -12,7 +12,8 @@ export interface EngineApi {
 
 const DEADLINE_MS = 30_000
 
-function call(
+/** One call with a JSON body; gives the body of the answer. @throws bench.api_failed with the answer */
+export function callApi(
   api: EngineApi,
   method: string,
   path: string,
@@ -52,17 +53,17 @@ function call(
 }
 
 export const ping = (api: EngineApi, signal: AbortSignal): Promise<string> =>
-  call({ ...api, prefix: '' }, 'GET', '/_ping', undefined, signal)
+  callApi({ ...api, prefix: '' }, 'GET', '/_ping', undefined, signal)
 
 /** Create, start, wait for the exit, remove: four calls on a daemon that already runs. */
 export async function measureByApi(api: EngineApi, container: unknown, signal: AbortSignal): Promise<Sample> {
   const began = systemClock.monotonicMs()
-  const created = JSON.parse(await call(api, 'POST', '/containers/create', container, signal)) as {
+  const created = JSON.parse(await callApi(api, 'POST', '/containers/create', container, signal)) as {
     Id: string
   }
-  await call(api, 'POST', `/containers/${created.Id}/start`, undefined, signal)
+  await callApi(api, 'POST', `/containers/${created.Id}/start`, undefined, signal)
   const startedMs = systemClock.monotonicMs() - began
-  await call(api, 'POST', `/containers/${created.Id}/wait${api.waitQuery}`, undefined, signal)
-  await call(api, 'DELETE', `/containers/${created.Id}`, undefined, signal)
+  await callApi(api, 'POST', `/containers/${created.Id}/wait${api.waitQuery}`, undefined, signal)
+  await callApi(api, 'DELETE', `/containers/${created.Id}`, undefined, signal)
   return { startedMs, removedMs: systemClock.monotonicMs() - began }
 }

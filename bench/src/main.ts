@@ -3,7 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Fault } from '@berth/core'
 import { bench } from './bench.exec.js'
-import { parseOptions, USAGE } from './options.js'
+import { benchEngines } from './engine/engine-bench.exec.js'
+import { renderEngineReport } from './engine/engine-report.js'
+import { type EngineOptions, parseOptions, type RunOptions, USAGE } from './options.js'
 import { renderReport } from './report.js'
 
 const INSIDE = 'BERTH_BENCH_INSIDE'
@@ -29,11 +31,25 @@ async function main(): Promise<void> {
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => stopping.abort(new Error(`stopped by ${signal}`)))
-  const report = await bench(options, stopping.signal, (text) => process.stderr.write(`bench: ${text}\n`))
-  process.stdout.write(`\n${renderReport(report)}\n${JSON.stringify(report)}\n`)
+  const say = (text: string) => void process.stderr.write(`bench: ${text}\n`)
+  const [report, table] = await measure(options, stopping.signal, say)
+  process.stdout.write(`\n${table}\n${JSON.stringify(report)}\n`)
   if (!options.out) return
   writeFileSync(options.out, `${JSON.stringify(report, null, 2)}\n`)
   process.stdout.write(`written to ${options.out}\n`)
+}
+
+async function measure(
+  options: RunOptions | EngineOptions,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<readonly [report: unknown, table: string]> {
+  if (options.command === 'engine') {
+    const report = await benchEngines(options, signal, say)
+    return [report, renderEngineReport(report)]
+  }
+  const report = await bench(options, signal, say)
+  return [report, renderReport(report)]
 }
 
 function fail(error: unknown): void {

@@ -1,28 +1,65 @@
 import { parseArgs } from 'node:util'
 import { fault } from '@berth/core'
+import { ROW_IDS, type RowId } from './engine/rows.js'
 
-export interface BenchOptions {
+export interface RunOptions {
+  readonly command: 'run'
   readonly runs: number
   /** Where the JSON goes; only the table is printed when absent. */
   readonly out: string | undefined
   readonly network: 'bridge' | 'none'
 }
 
-export const USAGE = `usage: npm run bench -- run [--runs N] [--out FILE] [--network bridge|none]
+export interface EngineOptions {
+  readonly command: 'engine'
+  readonly runs: number
+  readonly out: string | undefined
+  readonly rows: readonly RowId[]
+  /** How many containers are there at once in the rows about many. */
+  readonly containers: number
+}
 
-  --runs N      containers measured per contender after one warm-up (default 20)
-  --out FILE    also write every sample and the summary as JSON
-  --network     bridge (default): an address, a cable and a bridge each; none: only a loopback
+export const USAGE = `usage: npm run bench -- run [--runs N] [--out FILE] [--network bridge|none]
+       npm run bench -- engine [--rows A,B] [--runs N] [--containers N] [--out FILE]
+
+  --runs N        measurements per contender after one warm-up (default 20); of what takes long at most 3
+  --out FILE      also write every sample and the summary as JSON
+  --network       bridge (default): an address, a cable and a bridge each; none: only a loopback
+  --rows A,B      only these rows of: ${ROW_IDS.join(', ')}
+  --containers N  how many there are in the rows about many (default 100)
 `
 
 /** @throws bench.usage */
-export function parseOptions(argv: readonly string[]): BenchOptions {
+export function parseOptions(argv: readonly string[]): RunOptions | EngineOptions {
   const { values, positionals } = parseStrictly(argv)
-  const runs = Number(values.runs)
-  if (positionals.join(' ') !== 'run' || !Number.isInteger(runs) || runs < 1)
-    throw usage('the command is run, and --runs a whole number')
+  const command = positionals.join(' ')
+  const runs = wholeNumber('runs', values.runs)
+  if (command === 'engine')
+    return {
+      command,
+      runs,
+      out: values.out,
+      rows: parseRows(values.rows),
+      containers: wholeNumber('containers', values.containers),
+    }
+  if (command !== 'run') throw usage('the command is run or engine')
   if (values.network !== 'bridge' && values.network !== 'none') throw usage('--network is bridge or none')
-  return { runs, out: values.out, network: values.network }
+  return { command, runs, out: values.out, network: values.network }
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw usage(`--${name} is a whole number of at least 1`)
+  return value
+}
+
+function parseRows(text: string | undefined): readonly RowId[] {
+  const words = text?.split(',') ?? ROW_IDS
+  return words.map((word) => {
+    const id = ROW_IDS.find((known) => known === word)
+    if (!id) throw usage(`--rows has no row ${word}: ${ROW_IDS.join(', ')}`)
+    return id
+  })
 }
 
 function parseStrictly(argv: readonly string[]) {
@@ -34,6 +71,8 @@ function parseStrictly(argv: readonly string[]) {
         runs: { type: 'string', default: '20' },
         out: { type: 'string' },
         network: { type: 'string', default: 'bridge' },
+        rows: { type: 'string' },
+        containers: { type: 'string', default: '100' },
       },
     })
   } catch (error) {

@@ -1,10 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BenchSite } from './bench-site.js'
+import { BENCH_REGISTRY_PORT, type BenchSite } from './bench-site.js'
 import { findProgram, run } from './command.exec.js'
 import { type CommandLine, measureByCommandLine } from './command-line.exec.js'
 import type { Absent, Contender, Engine } from './contender.js'
-import { startDaemon } from './daemon.exec.js'
+import { type Daemon, startDaemon } from './daemon.exec.js'
 import { type EngineApi, measureByApi } from './engine-api.client.js'
 
 /**
@@ -22,53 +22,74 @@ default_network = "berth-bench-${site.id}"
 default_subnet = "10.213.77.0/24"
 `
 
-/** Podman with a store, networks and cgroups of its own: by its command line, and by its API service. */
-export async function openPodman(site: BenchSite): Promise<Engine | Absent> {
-  const program = findProgram('podman')
-  if (!program) return { name: 'podman', reason: 'it is not installed (apt-get install podman)' }
+export interface PodmanService {
+  readonly program: Program
+  readonly version: string
+  readonly daemon: Daemon
+  readonly socket: string
+  podman(...args: readonly string[]): Promise<string>
+  close(): Promise<void>
+}
+
+/** Podman's API service with a store, networks and cgroups of its own. */
+export async function startPodmanService(site: BenchSite, program: string): Promise<PodmanService> {
   // Short, because podman refuses a run root of more than 50 characters.
   const dir = join(site.dir, 'p')
   mkdirSync(join(dir, 'networks'), { recursive: true })
   const file = join(dir, 'containers.conf')
   writeFileSync(file, configuration(site, dir))
-  const env = { ...process.env, CONTAINERS_CONF: file }
-  const global = [
-    '--root',
-    join(dir, 'root'),
-    '--runroot',
-    join(dir, 'run'),
-    '--tmpdir',
-    join(dir, 'tmp'),
-    '--storage-driver',
-    'overlay',
-  ]
-  const podman = (...args: string[]) => run(program, [...global, ...args], { env })
-  const clean = async () => {
+  const registries = join(dir, 'registries.conf')
+  writeFileSync(
+    registries,
+    `[[registry]]
+location = "127.0.0.1:${BENCH_REGISTRY_PORT}"
+insecure = true
+`,
+  )
+  const env = { ...process.env, CONTAINERS_CONF: file, CONTAINERS_REGISTRIES_CONF: registries }
+  const paths = ['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--tmpdir', join(dir, 'tmp')]
+  const global = [...paths, '--storage-driver', 'overlay']
+  const podman = (...args: readonly string[]) => run(program, [...global, ...args], { env })
+  const version = (await podman('version', '--format', '{{.Version}}')).trim()
+  const socket = join(dir, 's')
+  const service = [...global, 'system', 'service', '--time=0', `unix://${socket}`]
+  const daemon = await startDaemon(
+    program,
+    service,
+    { socket, prefix: '', waitQuery: '' },
+    join(dir, 'log'),
+    env,
+  )
+  const close = async () => {
+    await daemon.close()
     await podman('rm', '--all', '--force')
     await podman('rmi', '--all', '--force')
     rmSync(`/var/lib/cni/networks/berth-bench-${site.id}`, { recursive: true, force: true })
   }
+  return { program: { program, global, env }, version, daemon, socket, podman, close }
+}
+
+/** Podman by its command line, and by its API service. */
+export async function openPodman(site: BenchSite): Promise<Engine | Absent> {
+  const program = findProgram('podman')
+  if (!program) return { name: 'podman', reason: 'it is not installed (apt-get install podman)' }
+  const service = await startPodmanService(site, program)
   const image = `localhost/berth-bench:${site.id}`
-  await podman('import', '--change', `CMD ${JSON.stringify(site.image.command)}`, site.image.tar, image)
-  const version = (await podman('version', '--format', '{{.Version}}')).trim()
-  const api: EngineApi = { socket: join(dir, 's'), prefix: '/v4.0.0/libpod', waitQuery: '?interval=1ms' }
-  const daemon = await startDaemon(
-    program,
-    [...global, 'system', 'service', '--time=0', `unix://${api.socket}`],
-    api,
-    join(dir, 'log'),
-    env,
+  await service.podman(
+    'import',
+    '--change',
+    `CMD ${JSON.stringify(site.image.command)}`,
+    site.image.tar,
+    image,
   )
+  const api: EngineApi = { socket: service.socket, prefix: '/v4.0.0/libpod', waitQuery: '?interval=1ms' }
   return {
-    contenders: contenders(site, { program, global, env }, image, version, api),
-    close: async () => {
-      await daemon.close()
-      await clean()
-    },
+    contenders: contenders(site, service.program, image, service.version, api),
+    close: service.close,
   }
 }
 
-type Program = Pick<CommandLine, 'program' | 'global' | 'env'>
+export type Program = Pick<CommandLine, 'program' | 'global' | 'env'>
 
 function contenders(
   site: BenchSite,

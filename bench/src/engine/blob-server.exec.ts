@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { BENCH_REGISTRY_PORT } from '../bench-site.js'
+import { run } from '../command.exec.js'
+import { configOf, type Layer, sha256Of, sizeOf } from './big-image.exec.js'
+
+const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
+const CONFIG = 'application/vnd.docker.container.image.v1+json'
+const LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
+
+export interface BlobServer {
+  /** What to pull. */
+  readonly reference: string
+  close(): Promise<void>
+}
+
+interface Blob {
+  readonly type: string
+  readonly size: number
+  readonly content: Buffer | { readonly file: string }
+}
+
+/** A registry on the loopback that has one image, with its layers compressed by gzip, and answers as fast as files are read. */
+export async function serveImage(layers: readonly Layer[], signal: AbortSignal): Promise<BlobServer> {
+  const blobs = new Map<string, Blob>()
+  const put = (type: string, content: Buffer) => {
+    const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`
+    blobs.set(digest, { type, size: content.length, content })
+    return { mediaType: type, size: content.length, digest }
+  }
+  const described = []
+  for (const { tar } of layers) {
+    await run('gzip', ['-1', '--keep', tar], { signal })
+    const file = `${tar}.gz`
+    const [digest, size] = [`sha256:${await sha256Of(file)}`, sizeOf(file)]
+    blobs.set(digest, { type: LAYER, size, content: { file } })
+    described.push({ mediaType: LAYER, size, digest })
+  }
+  const config = put(CONFIG, Buffer.from(configOf(layers)))
+  const manifest = { schemaVersion: 2, mediaType: MANIFEST, config, layers: described }
+  const { digest } = put(MANIFEST, Buffer.from(JSON.stringify(manifest)))
+  const server = createServer((request, response) => answer(request, response, blobs, digest))
+  await listen(server)
+  return {
+    reference: `127.0.0.1:${BENCH_REGISTRY_PORT}/big:1`,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+function answer(
+  { url = '', method }: IncomingMessage,
+  response: ServerResponse,
+  blobs: ReadonlyMap<string, Blob>,
+  manifest: string,
+): void {
+  if (url === '/v2/') return void response.end('{}')
+  const [, kind, name = ''] = /^\/v2\/big\/(manifests|blobs)\/([^/?]+)$/.exec(url) ?? []
+  const digest = kind === 'manifests' && name === '1' ? manifest : name
+  const blob = blobs.get(digest)
+  if (!blob) return void response.writeHead(404).end('{"errors":[{"code":"NOT_FOUND"}]}')
+  const { type, size, content } = blob
+  response.writeHead(200, {
+    'content-type': type,
+    'content-length': size,
+    'docker-content-digest': digest,
+    'docker-distribution-api-version': 'registry/2.0',
+  })
+  if (method === 'HEAD') return void response.end()
+  if (Buffer.isBuffer(content)) return void response.end(content)
+  createReadStream(content.file, { highWaterMark: 1 << 20 }).pipe(response)
+}
+
+const listen = (server: Server): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(BENCH_REGISTRY_PORT, '127.0.0.1', resolve)
+  })

@@ -1,0 +1,52 @@
+export type Unit = 'ms' | 'KiB'
+
+export interface Row {
+  readonly title: (containers: number) => string
+  readonly unit: Unit
+  /** Rows of one group come from the same measurement. */
+  readonly group: GroupId
+}
+
+export type GroupId = 'life' | 'cli-start' | 'cli-run' | 'exec-api' | 'exec-cli' | 'many' | 'pull' | 'load'
+
+const row = (group: GroupId, unit: Unit, title: string | Row['title']): Row => ({
+  group,
+  unit,
+  title: typeof title === 'string' ? () => title : title,
+})
+
+export const ROWS = {
+  start: row('life', 'ms', 'API: create and start, until it runs'),
+  life: row('life', 'ms', 'API: create, start, wait, remove'),
+  'cli-start': row('cli-start', 'ms', 'command line: run -d'),
+  'cli-run': row('cli-run', 'ms', 'command line: run --rm IMAGE true'),
+  'exec-api': row('exec-api', 'ms', 'API: exec of true'),
+  'exec-cli': row('exec-cli', 'ms', 'command line: exec of true'),
+  'many-start': row('many', 'ms', (count) => `${count} created and started, 16 in flight`),
+  ps: row('many', 'ms', (count) => `command line: ps of ${count}`),
+  'engine-memory': row('many', 'KiB', (count) => `engine's memory for each of ${count} idle`),
+  'monitor-memory': row('many', 'KiB', 'monitor of an idle container, PSS'),
+  'many-remove': row('many', 'ms', (count) => `${count} force-removed, 16 in flight`),
+  pull: row('pull', 'ms', 'pull: 450 MB, 20,000 files, 4 layers'),
+  load: row('load', 'ms', 'load of the same from an archive'),
+} as const
+
+export type RowId = keyof typeof ROWS
+export const ROW_IDS = Object.keys(ROWS) as readonly RowId[]
+
+/** What one measurement of a group gives. */
+export type Figures = Partial<Readonly<Record<RowId, number>>>
+
+/** Groups that have at least one of these rows, in the order of the table. */
+export const groupsOf = (rows: readonly RowId[]): readonly GroupId[] => [
+  ...new Set(ROW_IDS.filter((id) => rows.includes(id)).map((id) => ROWS[id].group)),
+]
+
+/** What takes seconds is measured three times at most, and not warmed up. */
+const HEAVY: readonly GroupId[] = ['many', 'pull', 'load']
+const HEAVY_RUNS_MAX = 3
+
+export const isHeavy = (group: GroupId): boolean => HEAVY.includes(group)
+
+export const runsOf = (group: GroupId, runs: number): number =>
+  isHeavy(group) ? Math.min(runs, HEAVY_RUNS_MAX) : runs
