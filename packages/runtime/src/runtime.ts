@@ -29,7 +29,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   mkdirSync(options.root, { recursive: true, mode: 0o700 })
   mkdirSync(options.runRoot, { recursive: true, mode: 0o711 })
   closeOnExec(readdirSync('/proc/self/fd').map(Number))
-  const lock = takeLock(options.root)
+  const lock = await takeLock(options.root)
   try {
     return await open(options, lock)
   } catch (error) {
@@ -122,9 +122,19 @@ function makeEngine(options: RuntimeOptions, ociRuntimePath: string, parts: Part
   return engine
 }
 
-function takeLock(root: string): number {
+const LOCK_WITHIN_MS = 1_000
+const LOCK_PAUSE_MS = 10
+
+/**
+ * Tried for a second: a program that an agent was starting when it was killed holds its descriptors until it has become that program.
+ * @throws runtime.locked
+ */
+async function takeLock(root: string): Promise<number> {
   const fd = openSync(`${root}/lock`, 'a', 0o600)
-  if (tryLock(fd)) return fd
+  for (const deadline = performance.now() + LOCK_WITHIN_MS; performance.now() < deadline; ) {
+    if (tryLock(fd)) return fd
+    await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS))
+  }
   closeSync(fd)
   throw fault.failedPrecondition(
     'runtime.locked',
