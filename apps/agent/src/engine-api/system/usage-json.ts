@@ -10,6 +10,7 @@ interface UsageInput {
   /** docker's container summary, which the container endpoints make. */
   summary(
     container: ContainerInfo,
+    image: ImageRecord | undefined,
     sizes: { readonly writtenBytes: number; readonly rootBytes: number },
   ): unknown
 }
@@ -27,7 +28,8 @@ export function usageJson({ usage, images, containers, volumes, summary }: Usage
     }),
     Containers: containers.map((container) => {
       const { writtenBytes = 0, rootBytes = 0 } = sizesOf.get(container.id) ?? {}
-      return summary(container, { writtenBytes, rootBytes })
+      const image = images.find(({ id }) => id === container.imageId)
+      return summary(container, image, { writtenBytes, rootBytes })
     }),
     Volumes: volumes.map((volume) => {
       const use = volumeUse.get(volume.name)
