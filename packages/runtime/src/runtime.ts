@@ -61,8 +61,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     network: new BridgeNetwork({ ...DEFAULT_NETWORK, ...options.network }),
     layersOf: modules.layersOf,
     emit,
-    ...(options.compat ? { compat: options.compat } : {}),
-    ...(options.userNamespace ? { userNamespace: options.userNamespace } : {}),
+    ...manners(options),
   })
   if (store.list().length > 0) await engine.recover()
   else engine.watch()
@@ -94,6 +93,12 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     },
   }
 }
+
+/** What every container of this runtime is like. */
+const manners = ({ compat = 'berth', userNamespace }: RuntimeOptions) => ({
+  compat,
+  ...(userNamespace ? { userNamespace } : {}),
+})
 
 function takeLock(root: string): number {
   const fd = openSync(`${root}/lock`, 'a', 0o600)
