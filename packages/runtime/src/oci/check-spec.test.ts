@@ -4,6 +4,7 @@ import { capabilitiesOf, chooseCapabilities } from './capabilities.js'
 import { checkProcessSpec } from './check-spec.js'
 import { parseDeviceRule } from './device-rules.js'
 import { hostsFile, parseExtraHost, resolvConf } from './etc-files.js'
+import { isIpAddress } from './ip-address.js'
 import { ociRlimits, parseLimits } from './ulimits.js'
 
 const SPEC: ContainerSpec = { name: 'c', image: 'i' }
@@ -86,6 +87,8 @@ test.each<[Partial<ContainerSpec>, RegExp]>([
   [{ sysctls: { 'kernel.shmmax': '1' }, namespaces: { ipc: 'host' } }, /ipc namespace of the host/],
   [{ mounts: [{ type: 'tmpfs', target: '/t', options: ['exec,size=1'] }] }, /invalid tmpfs option/],
   [{ mounts: [{ type: 'tmpfs', target: '/t', mode: 0o10000 }] }, /mode/],
+  [{ mounts: [{ type: 'tmpfs', target: '/a/../../etc' }] }, /leads out of the container/],
+  [{ mounts: [{ type: 'tmpfs', target: '/proc/kcore' }] }, /can't be below '\/proc'/],
   [{ mounts: [{ type: 'bind', source: 'x', target: '/t' }] }, /mount path must be absolute/],
   [
     { mounts: [{ type: 'volume', source: 'v', target: '/t', subpath: 'a/../../b' }] },
@@ -136,6 +139,28 @@ test.each([
   ['a *:* rwm', { type: 'a', major: null, minor: null, access: 'rwm' }],
 ])('the device rule %j', (text, expected) =>
   expect(parseDeviceRule(text)).toMatchObject({ allow: true, ...expected }),
+)
+
+test.each([
+  ...['1.2.3.4', '255.255.255.255', '::', '::1', 'fe80::1', '::ffff:1.2.3.4', '2001:db8:0:0:0:0:0:1'].map(
+    (text) => [text, true],
+  ),
+  ...[
+    '',
+    '1.2.3',
+    '256.1.1.1',
+    '01.2.3.4',
+    '1.2.3.4.5',
+    ':::',
+    '1::2::3',
+    'g::1',
+    'fe80::1%eth0',
+    '[::1]',
+    '::1]/x',
+    '0x7f000001',
+  ].map((text) => [text, false]),
+] as [string, boolean][])('whether %j is an address: %s', (text, expected) =>
+  expect(isIpAddress(text)).toBe(expected),
 )
 
 describe('files under /etc', () => {

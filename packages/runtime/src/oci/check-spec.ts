@@ -1,10 +1,10 @@
 import { fault } from '@berth/core'
 import type { ContainerSpec } from '../api.js'
-import { isIP } from '../host/ip-address.js'
 import { checkCapabilities } from './capabilities.js'
 import { checkMounts } from './check-mounts.js'
 import { checkDevices } from './device-rules.js'
 import { checkAddresses } from './etc-files.js'
+import { isIpAddress } from './ip-address.js'
 import { checkSysctls } from './sysctls.js'
 import { checkUlimits } from './ulimits.js'
 
@@ -79,7 +79,7 @@ function checkNetwork(spec: ContainerSpec): void {
   for (const port of spec.ports ?? []) {
     if (!['tcp', 'udp', 'sctp'].includes(port.protocol))
       throw refused(`invalid proto: ${JSON.stringify(String(port.protocol).slice(0, 20))}`)
-    if (port.hostIp !== undefined && port.hostIp !== '' && isIP(port.hostIp) === 0)
+    if (port.hostIp !== undefined && port.hostIp !== '' && !isIpAddress(port.hostIp))
       throw refused(`invalid IP address: ${JSON.stringify(port.hostIp.slice(0, 100))}`)
   }
   const isShared = typeof spec.network === 'object'

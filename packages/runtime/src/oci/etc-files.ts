@@ -1,6 +1,6 @@
 import { fault } from '@berth/core'
 import type { ContainerSpec, DnsSpec } from '../api.js'
-import { isIP } from '../host/ip-address.js'
+import { isIpAddress } from './ip-address.js'
 
 /** The texts of a container's /etc/hosts and /etc/resolv.conf. */
 
@@ -20,7 +20,7 @@ export function parseExtraHost(text: string): ExtraHost {
   if (name === undefined || given === undefined || !NAME.test(name))
     throw refused(`bad format for add-host: ${shown}`)
   const address = given.replace(/^\[(.*)\]$/, '$1')
-  if (address !== HOST_GATEWAY && isIP(address) === 0)
+  if (address !== HOST_GATEWAY && !isIpAddress(address))
     throw refused(`invalid IP address in add-host: ${JSON.stringify(given.slice(0, 100))}`)
   return { name, address }
 }
@@ -29,7 +29,7 @@ export function parseExtraHost(text: string): ExtraHost {
 export function checkAddresses({ extraHosts = [], dns = {} }: ContainerSpec): void {
   for (const entry of extraHosts) parseExtraHost(entry)
   for (const server of dns.servers ?? [])
-    if (isIP(server) === 0) throw refused(`${JSON.stringify(server.slice(0, 100))} is not an ip address`)
+    if (!isIpAddress(server)) throw refused(`${JSON.stringify(server.slice(0, 100))} is not an ip address`)
   for (const domain of dns.search ?? [])
     if (!NAME.test(domain)) throw refused(`${JSON.stringify(domain.slice(0, 300))} is not a valid domain`)
   for (const option of dns.options ?? [])

@@ -303,3 +303,80 @@ describe('users', () => {
     )
   })
 })
+
+describe('mounts', () => {
+  const tmpfs = (target: string) => ({
+    destination: target,
+    mount: { type: 'tmpfs', target, hostPath: undefined } as const,
+  })
+  const order = (change: Change) => specOf(change).mounts.map((mount) => mount.destination)
+
+  test('a mount comes after the one it lies in, whatever the order in which they were given', () => {
+    const wanted = ['/a/b/c', '/etc', '/a', '/a/b'].map(tmpfs)
+    const found = order({ input: { placed: wanted } })
+    for (const [outer, inner] of [
+      ['/a', '/a/b'],
+      ['/a/b', '/a/b/c'],
+      ['/etc', '/etc/hosts'],
+      ['/dev', '/dev/shm'],
+    ] as const)
+      expect(found.indexOf(outer)).toBeLessThan(found.indexOf(inner))
+  })
+
+  test('what the user mounts takes the place of ours', () => {
+    const spec = specOf({ input: { placed: ['/etc/hosts', '/dev/shm', '/sys/fs/cgroup'].map(tmpfs) } })
+    for (const path of ['/etc/hosts', '/dev/shm', '/sys/fs/cgroup']) {
+      const found = spec.mounts.filter((mount) => mount.destination === path)
+      expect(found.map((mount) => mount.type)).toEqual(['tmpfs'])
+    }
+  })
+
+  const bindOf = (rest: object, namespaces?: ContainerSpec['namespaces']) =>
+    mountOf(
+      specOf({
+        ...(namespaces ? { namespaces } : {}),
+        input: {
+          placed: [
+            { destination: '/m', mount: { source: '/s', target: '/m', hostPath: '/s', ...rest } as never },
+          ],
+        },
+      }),
+      '/m',
+    )?.options
+
+  test.each<[string, object, string[]]>([
+    ['a bind', { type: 'bind' }, ['rbind', 'rprivate']],
+    ['a read-only bind', { type: 'bind', readOnly: true }, ['rbind', 'rprivate', 'ro', 'rro']],
+    [
+      'one without submounts',
+      { type: 'bind', nonRecursive: true, readOnly: true },
+      ['bind', 'private', 'ro'],
+    ],
+    ['a shared one', { type: 'bind', propagation: 'rshared' }, ['rbind', 'rshared']],
+    ['a volume', { type: 'volume', readOnly: true }, ['rbind', 'rprivate', 'nosuid', 'nodev', 'ro']],
+  ])('%s has the options %j → %j', (_name, rest, options) => expect(bindOf(rest)).toEqual(options))
+
+  test('a volume of a container with remapped users is shifted with them', () => {
+    expect(bindOf({ type: 'volume' }, { user: 'remap' })).toContain('idmap')
+    expect(bindOf({ type: 'volume' })).not.toContain('idmap')
+  })
+
+  test('docker’s mode leaves a read-only root without temporary directories', () => {
+    expect(order({ readOnlyRootfs: true, input: { compat: 'docker' } })).not.toContain('/tmp')
+  })
+})
+
+describe('namespaces', () => {
+  const of = (change: Change) =>
+    specOf(change).linux.namespaces.map(({ type, path = '' }) => `${type}${path}`)
+  test('of the host, of another container, of its own', () => {
+    const host = {
+      network: 'host',
+      namespaces: { pid: 'host', ipc: 'host', uts: 'host', cgroup: 'host' },
+    } as const
+    expect(of(host)).toEqual(['mount'])
+    const joined = { pid: '/p', ipc: '/i', network: '/n' }
+    expect(of({ input: { joined } })).toEqual(['pid/p', 'network/n', 'ipc/i', 'uts', 'mount', 'cgroup'])
+    expect(of({ namespaces: { user: 'remap' } })).toContain('user')
+  })
+})

@@ -1,2 +1,0 @@
-/** The half of node:net that only looks at text, so that pure files can have it without the half that opens sockets. */
-export { isIP } from 'node:net'
