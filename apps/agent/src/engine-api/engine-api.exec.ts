@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@berth/core'
 import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import { containerRoutes } from './containers/containers.controller.js'
+import { summaryAnswer } from './containers/list-answer.js'
 import { imageTransferRoutes } from './images/image-transfers.controller.js'
 import { imageRoutes } from './images/images.controller.js'
 import { networkRoutes } from './networks/networks.controller.js'
@@ -58,7 +59,13 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),
     ...networkRoutes({ runtime, startedAt: new Date(nowMs()).toISOString() }),
-    ...systemRoutes({ runtime, engine, counters, nowMs, containerSummary: () => ({}) }),
+    ...systemRoutes({
+      runtime,
+      engine,
+      counters,
+      nowMs,
+      containerSummary: (view, sizes) => summaryAnswer(view, runtime.info(), nowMs(), sizes),
+    }),
   ]
 }
 

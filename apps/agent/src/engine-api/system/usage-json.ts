@@ -9,7 +9,7 @@ interface UsageInput {
   readonly volumes: readonly VolumeInfo[]
   /** docker's container summary, which the container endpoints make. */
   summary(
-    container: ContainerInfo,
+    view: { readonly container: ContainerInfo; readonly image: ImageRecord | undefined },
     sizes: { readonly writtenBytes: number; readonly rootBytes: number },
   ): unknown
 }
@@ -27,7 +27,8 @@ export function usageJson({ usage, images, containers, volumes, summary }: Usage
     }),
     Containers: containers.map((container) => {
       const { writtenBytes = 0, rootBytes = 0 } = sizesOf.get(container.id) ?? {}
-      return summary(container, { writtenBytes, rootBytes })
+      const image = images.find(({ id }) => id === container.imageId)
+      return summary({ container, image }, { writtenBytes, rootBytes })
     }),
     Volumes: volumes.map((volume) => {
       const use = volumeUse.get(volume.name)
