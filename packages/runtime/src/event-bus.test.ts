@@ -21,6 +21,16 @@ test('a reader that falls 1,024 events behind is told so instead of losing some 
   await expect(read(slow)).rejects.toMatchObject({ code: 'events.reader_too_slow' })
 })
 
+test('a reader that has left is told nothing more, though it never read', async () => {
+  const bus = new EventBus<number>()
+  const stop = new AbortController()
+  const unread = bus.subscribe(stop.signal)
+  bus.emit(1)
+  stop.abort()
+  bus.emit(2)
+  expect(await read(unread)).toEqual([1])
+})
+
 async function read(events: AsyncIterable<number>): Promise<number[]> {
   const all: number[] = []
   for await (const event of events) all.push(event)

@@ -77,13 +77,3 @@ test('a beginning to come leaves out what comes before', async () => {
   await clock.advance(50)
   expect(await all).toBe('b')
 })
-
-test('a reader that leaves in the middle of the past is forgotten', async () => {
-  const { log, signal } = setUp()
-  for (const id of 'ab') log.emit(event(id))
-  for await (const _ of log.read({ signal: signal.signal, sinceNanos: 0n })) break
-  // Were it still listened to, it would overflow; nobody would see, so its buffer is what is looked at.
-  for (let i = 0; i < 5_000; i++) log.emit(event('x'))
-  signal.abort()
-  expect(await read(log.read({ signal: signal.signal, sinceNanos: 0n }))).toHaveLength(1_024)
-})

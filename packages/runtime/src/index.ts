@@ -1,5 +1,6 @@
 export * from './api.js'
 export { removeCgroupTree } from './host/cgroups.exec.js'
+export { fitsPlatform, formatPlatform } from './images/platform.js'
 export { formatReference, parseReference, type Reference } from './images/reference.js'
 export { type PurgeOptions, purgeHost } from './purge.exec.js'
 export { openRuntime } from './runtime.js'

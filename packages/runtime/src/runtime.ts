@@ -31,7 +31,7 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   mkdirSync(options.root, { recursive: true, mode: 0o700 })
   mkdirSync(options.runRoot, { recursive: true, mode: 0o711 })
   closeOnExec(readdirSync('/proc/self/fd').map(Number))
-  const lock = takeLock(options.root)
+  const lock = await takeLock(options.root)
   try {
     return await open(options, lock)
   } catch (error) {
@@ -64,6 +64,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const containers: Containers = openContainers(engine, store, streams, execs, face)
   const { images, snapshots } = modules
   const id = identityOf(metadata)
+  let isClosed = false
   return {
     images,
     containers,
@@ -78,6 +79,8 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     events: (wanted) => log.read(wanted instanceof AbortSignal ? { signal: wanted } : wanted),
     info: () => infoOf(options, facts.info, rooms, id),
     close: async () => {
+      if (isClosed) return
+      isClosed = true
       await engine.close()
       execs.close()
       streams.close()
@@ -208,9 +211,19 @@ function infoOf(
 const quarantineWarning = ({ id, name, reason }: Quarantined): string =>
   `container ${name} (${id.slice(0, 12)}) was put aside, its record cannot be read: ${reason}`
 
-function takeLock(root: string): number {
+const LOCK_WITHIN_MS = 1_000
+const LOCK_PAUSE_MS = 10
+
+/**
+ * Tried for a second: a program that an agent was starting when it was killed holds its descriptors until it has become that program.
+ * @throws runtime.locked
+ */
+async function takeLock(root: string): Promise<number> {
   const fd = openSync(`${root}/lock`, 'a', 0o600)
-  if (tryLock(fd)) return fd
+  for (const deadline = performance.now() + LOCK_WITHIN_MS; performance.now() < deadline; ) {
+    if (tryLock(fd)) return fd
+    await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS))
+  }
   closeSync(fd)
   throw fault.failedPrecondition(
     'runtime.locked',

@@ -60,11 +60,9 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
     ...volumeRoutes(runtime),
     ...networkRoutes({ runtime, startedAt: new Date(nowMs()).toISOString() }),
     ...systemRoutes({
-      runtime,
-      engine,
-      counters,
-      nowMs,
-      containerSummary: (view, sizes) => summaryAnswer(view, runtime.info(), nowMs(), sizes),
+      ...{ runtime, engine, counters, nowMs },
+      containerSummary: (container, image, sizes) =>
+        summaryAnswer({ container, image }, runtime.info(), nowMs(), sizes),
     }),
   ]
 }

@@ -228,9 +228,13 @@ describe('logs', () => {
   test('a line longer than the monitor’s buffer and one without an end come out as written', async () => {
     const container = await sh("printf '%020000d\\n' 7; printf 'no newline'")
     await host.runtime.containers.wait(container.id)
-    const [long, open] = await linesOf(container)
-    expect(long).toBe('7'.padStart(20_000, '0'))
-    expect(open).toBe('no newline')
+    const entries = await logsOf(container)
+    expect(entries.map(({ line, partial }) => [line.length, partial])).toEqual([
+      [16_384, true],
+      [20_000 - 16_384, undefined],
+      [10, true],
+    ])
+    expect(entries.map(({ line }) => line).join('')).toBe(`${'7'.padStart(20_000, '0')}no newline`)
   })
 })
 

@@ -23,12 +23,15 @@ const refused = (why: string) => fault.invalidArgument('container.mount_refused'
  */
 export function placeMounts(rootfs: string, wanted: readonly MountedPoint[]): Placement {
   const table = mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'))
-  const mounts = wanted.map((mount) => ({ mount, destination: destinationOf(rootfs, mount.target) }))
+  const mounts = wanted.map((mount) => ({
+    mount,
+    destination: destinationOf(rootfs, mount.target),
+    isFile: isFileSource(mount, table),
+  }))
   assertDistinct(mounts)
-  for (const { mount, destination } of [...mounts].sort(
+  for (const { destination, isFile } of [...mounts].sort(
     (a, b) => a.destination.length - b.destination.length,
   )) {
-    const isFile = isFileSource(mount, table)
     const isCovered = mounts.some(
       (other) => other.destination !== destination && isIn(other.destination, destination),
     )

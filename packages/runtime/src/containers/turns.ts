@@ -3,7 +3,7 @@ export class Turns<Key> {
   private readonly last = new Map<Key, Promise<unknown>>()
 
   take<T>(key: Key, work: () => Promise<T>): Promise<T> {
-    const turn = (this.last.get(key) ?? Promise.resolve()).then(work, work)
+    const turn = (this.last.get(key) ?? Promise.resolve()).then(work)
     const settled = turn.catch(() => {})
     this.last.set(key, settled)
     settled.then(() => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { Fault, type FaultKind, fault } from '@berth/core'
@@ -55,6 +55,8 @@ class FilesChild {
   readonly ended: Promise<void>
   private readonly process: ChildProcess
   private readonly lines: FilesAnswer[] = []
+  /** Read from the first moment on: node throws away what nobody reads of a child that has ended. */
+  private readonly output: PassThrough | undefined
 
   constructor(
     { op, ...rest }: FilesRequest,
@@ -74,6 +76,7 @@ class FilesChild {
       env: {},
       cwd: '/',
     })
+    this.output = this.process.stdout?.pipe(new PassThrough())
     const first = Promise.withResolvers<FilesAnswer>()
     this.head = first.promise
     this.ended = this.follow(first.resolve)
@@ -83,7 +86,7 @@ class FilesChild {
 
   async *archive(): AsyncGenerator<Uint8Array> {
     try {
-      if (this.process.stdout) yield* this.process.stdout as AsyncIterable<Uint8Array>
+      if (this.output) yield* this.output as AsyncIterable<Uint8Array>
       await this.ended
     } catch (error) {
       throw this.setting.signal?.aborted ? cancelled() : error

@@ -58,6 +58,10 @@ export function platformRank(offered: Platform, wanted: Platform): number {
   return candidate > 0 && candidate <= newest ? candidate : 0
 }
 
+/** Whether an image runs where `text` asks for. @throws image.platform_invalid */
+export const fitsPlatform = (offered: Platform, text: string, nodeArch: string): boolean =>
+  platformRank(offered, parsePlatform(text, hostPlatform(nodeArch))) > 0
+
 const BASE_VERSION: Readonly<Record<string, number>> = { arm64: 8, amd64: 1 }
 
 function versionOf({ architecture, variant }: Platform): number {

@@ -116,3 +116,24 @@ function checkBlkio(resources: ContainerResources): void {
       throw refused(`blkio ${kind}: the rate ${rate} must be a whole number`)
   }
 }
+
+/** What is left out on this host, in docker's words; the container runs without it. */
+export function resourceWarnings(resources: ContainerResources, host: HostCapacity): readonly string[] {
+  const warnings: string[] = []
+  if (resources.memoryBytes && !host.hasSwapAccounting)
+    warnings.push(
+      'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
+    )
+  const hasWeight = resources.blkioWeight || (resources.blkioWeightDevices ?? []).length > 0
+  if (hasWeight && !host.hasBlkioWeight)
+    warnings.push(
+      'Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.',
+    )
+  if (resources.oomKillDisable && host.cgroup === 'v2')
+    warnings.push('Your kernel does not support OomKillDisable. OomKillDisable discarded.')
+  if (resources.oomKillDisable && !resources.memoryBytes)
+    warnings.push(
+      'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',
+    )
+  return warnings
+}

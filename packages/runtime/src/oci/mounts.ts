@@ -14,6 +14,8 @@ export interface OciMount {
 export interface PlacedMount {
   readonly mount: MountedPoint
   readonly destination: string
+  /** Whether the source is a file; a directory otherwise. */
+  readonly isFile?: boolean
 }
 
 export interface MountsInput {
@@ -112,7 +114,7 @@ function etcMounts({ files, spec }: MountsInput): readonly OciMount[] {
   ]
 }
 
-function wantedMount({ mount, destination }: PlacedMount, spec: ContainerSpec): OciMount {
+function wantedMount({ mount, destination, isFile = false }: PlacedMount, spec: ContainerSpec): OciMount {
   if (mount.type === 'tmpfs')
     return { destination, type: 'tmpfs', source: 'tmpfs', options: tmpfsOptions(mount) }
   const source = mount.hostPath ?? mount.source ?? ''
@@ -121,14 +123,14 @@ function wantedMount({ mount, destination }: PlacedMount, spec: ContainerSpec): 
     const options = ['rbind', 'rprivate', 'nosuid', 'nodev', ...shifted, ...(mount.readOnly ? ['ro'] : [])]
     return { destination, type: 'bind', source, options }
   }
-  return { destination, type: 'bind', source, options: bindOptions(mount) }
+  return { destination, type: 'bind', source, options: bindOptions(mount, isFile) }
 }
 
-/** crun takes `rprivate` for a sign that the bind is recursive too. */
-function bindOptions(mount: Extract<MountedPoint, { type: 'bind' }>): readonly string[] {
+/** crun takes `rprivate` for a sign that the bind is recursive too, and `rro` for one that it is a directory. */
+function bindOptions(mount: Extract<MountedPoint, { type: 'bind' }>, isFile: boolean): readonly string[] {
   const { nonRecursive, propagation = 'rprivate', readOnly } = mount
   if (nonRecursive) return ['bind', propagation.replace(/^r/, ''), ...(readOnly ? ['ro'] : [])]
-  return ['rbind', propagation, ...(readOnly ? ['ro', 'rro'] : [])]
+  return ['rbind', propagation, ...(readOnly ? ['ro', ...(isFile ? [] : ['rro'])] : [])]
 }
 
 /** What the mount tree of the container is to the host's, so that a shared bind can be one. */

@@ -1,14 +1,16 @@
-import { cpus } from 'node:os'
+import { arch, cpus } from 'node:os'
 import { Fault, fault } from '@berth/core'
 import { type Call, parseStrictJson, parseWithSchema, type Route } from '@berth/engine-api'
-import type {
-  ContainerInfo,
-  ContainerNamespace,
-  ContainerSpec,
-  ImageRecord,
-  MountSpec,
-  NamespaceSpec,
-  Runtime,
+import {
+  type ContainerInfo,
+  type ContainerNamespace,
+  type ContainerSpec,
+  fitsPlatform,
+  formatPlatform,
+  type ImageRecord,
+  type MountSpec,
+  type NamespaceSpec,
+  type Runtime,
 } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
 import { compact } from './compact.js'
@@ -31,7 +33,7 @@ async function create({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const given = call.query.string('name')
   const name = given === undefined ? undefined : parseContainerName(given)
   const { body, sent } = await readBody(call)
-  const image = await imageOf(runtime, body)
+  const image = await imageOf(runtime, body, call.query.string('platform'))
   const fromOthers = await mountsOfOthers(runtime, body)
   const linked = await linkedHosts(runtime, body)
   const joined = await joinsOf(runtime, body)
@@ -54,10 +56,19 @@ async function readBody(call: Call): Promise<{ readonly body: CreateBody; readon
 }
 
 /** @throws image.not_found in docker's words, on which its CLI pulls */
-async function imageOf(runtime: Runtime, { Image }: CreateBody): Promise<ImageRecord> {
+async function imageOf(
+  runtime: Runtime,
+  { Image }: CreateBody,
+  platform: string | undefined,
+): Promise<ImageRecord> {
   if (!Image) throw refuse('no image specified')
   const image = await runtime.images.find(Image)
   if (!image) throw noSuchImage(Image)
+  if (platform !== undefined && !fitsPlatform(image.platform, platform, arch()))
+    throw fault.notFound(
+      'image.platform_missing',
+      `image with reference ${Image} was found but does not match the specified platform: wanted ${platform}, actual: ${formatPlatform(image.platform)}`,
+    )
   return image
 }
 

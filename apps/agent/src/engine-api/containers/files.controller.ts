@@ -67,7 +67,8 @@ async function copyIn(deps: ContainerEndpointDeps, call: Call): Promise<void> {
     ({ id }) =>
       deps.runtime.containers.files.copyIn(id, path, call.body, {
         noOverwriteDirNonDir: call.query.bool('noOverwriteDirNonDir'),
-        copyOwners: call.query.bool('copyUIDGID'),
+        // docker keeps them whether or not `copyUIDGID` asks for it.
+        copyOwners: true,
         signal: call.signal,
       }),
     path,

@@ -9,7 +9,8 @@ interface UsageInput {
   readonly volumes: readonly VolumeInfo[]
   /** docker's container summary, which the container endpoints make. */
   summary(
-    view: { readonly container: ContainerInfo; readonly image: ImageRecord | undefined },
+    container: ContainerInfo,
+    image: ImageRecord | undefined,
     sizes: { readonly writtenBytes: number; readonly rootBytes: number },
   ): unknown
 }
@@ -28,7 +29,7 @@ export function usageJson({ usage, images, containers, volumes, summary }: Usage
     Containers: containers.map((container) => {
       const { writtenBytes = 0, rootBytes = 0 } = sizesOf.get(container.id) ?? {}
       const image = images.find(({ id }) => id === container.imageId)
-      return summary({ container, image }, { writtenBytes, rootBytes })
+      return summary(container, image, { writtenBytes, rootBytes })
     }),
     Volumes: volumes.map((volume) => {
       const use = volumeUse.get(volume.name)
