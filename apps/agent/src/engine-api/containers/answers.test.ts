@@ -2,7 +2,7 @@ import { Filters } from '@berth/engine-api'
 import { expect, test } from 'vitest'
 import { aContainer, aHost } from '../../testing/containers.js'
 import { anImage } from '../../testing/images.js'
-import { configChanges } from './commit-changes.js'
+import { configChanges, specChanges } from './commit-changes.js'
 import { inventName } from './container-name.js'
 import { commandLine, environmentOf, imageName } from './container-view.js'
 import { commitBody } from './create-body.js'
@@ -299,6 +299,13 @@ test('a config is the instructions that make it', () => {
     'USER u',
   ])
   expect(configChanges(commitBody.parse(null))).toEqual([])
+})
+
+test('what a container was told beyond its image are instructions too', () => {
+  const { spec } = aContainer({
+    spec: { command: ['sleep', '9'], env: ['A=1'], ...sent({ Volumes: { '/v': {} } }) },
+  })
+  expect(specChanges(spec)).toEqual(['CMD ["sleep","9"]', 'ENV A="1"', 'VOLUME ["/v"]'])
 })
 
 test('invented names are names', () => {

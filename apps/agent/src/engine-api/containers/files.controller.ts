@@ -1,7 +1,7 @@
 import { fault } from '@berth/core'
 import type { Call, Route } from '@berth/engine-api'
 import type { CommitOptions, FileChange } from '@berth/runtime'
-import { configChanges } from './commit-changes.js'
+import { configChanges, specChanges } from './commit-changes.js'
 import { commitBody } from './create-body.js'
 import { type ContainerEndpointDeps, endpoint, findContainer, needed, onContainer } from './endpoint.js'
 import { pathStatHeader } from './path-stat.js'
@@ -99,7 +99,11 @@ async function commit({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const [author, comment] = [query.string('author'), query.string('comment')]
   const options: CommitOptions = {
     pause: query.bool('pause', true),
-    changes: [...configChanges(config), ...query.strings('changes').flatMap((text) => text.split('\n'))],
+    changes: [
+      ...specChanges(container.spec),
+      ...configChanges(config),
+      ...query.strings('changes').flatMap((text) => text.split('\n')),
+    ],
     ...(repo === undefined ? {} : { reference: tag === undefined ? repo : `${repo}:${tag}` }),
     ...(author === undefined ? {} : { author }),
     ...(comment === undefined ? {} : { comment }),

@@ -172,8 +172,11 @@ async function endWith(stream: AnswerStream, ended: Promise<ContainerExit>): Pro
   await stream.end()
 }
 
-const waitAnswer = ({ code, message }: ContainerExit): object =>
-  message === undefined ? { StatusCode: code } : { StatusCode: code, Error: { Message: message } }
+/** A start that failed is an exit like any other to who waits: who started it is told why. */
+const waitAnswer = ({ code, message, reason }: ContainerExit): object =>
+  message === undefined || reason === 'start_failed'
+    ? { StatusCode: code }
+    : { StatusCode: code, Error: { Message: message } }
 
 /** @throws engine.parameter_missing */
 export function consoleSize({ query }: Call): { rows: number; columns: number } {
