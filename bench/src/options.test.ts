@@ -15,7 +15,7 @@ test('engine measures every row with a hundred containers, or the rows that are 
     rows: ROW_IDS,
     containers: 100,
   })
-  expect(parseOptions(['engine', '--rows', 'life,ps', '--containers', '5'])).toMatchObject({
+  expect(parseOptions(['engine', '--rows', 'ps,life', '--containers', '5'])).toMatchObject({
     rows: ['life', 'ps'],
     containers: 5,
   })

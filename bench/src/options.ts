@@ -54,12 +54,10 @@ function wholeNumber(name: string, text: string): number {
 }
 
 function parseRows(text: string | undefined): readonly RowId[] {
-  const words = text?.split(',') ?? ROW_IDS
-  return words.map((word) => {
-    const id = ROW_IDS.find((known) => known === word)
-    if (!id) throw usage(`--rows has no row ${word}: ${ROW_IDS.join(', ')}`)
-    return id
-  })
+  const words = text?.split(',')
+  const unknown = words?.find((word) => !ROW_IDS.some((id) => id === word))
+  if (unknown !== undefined) throw usage(`--rows has no row ${unknown}: ${ROW_IDS.join(', ')}`)
+  return ROW_IDS.filter((id) => words?.includes(id) ?? true)
 }
 
 function parseStrictly(argv: readonly string[]) {

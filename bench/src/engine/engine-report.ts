@@ -18,7 +18,7 @@ export interface Cell {
   readonly engine: string
   readonly summary: Summary
   readonly samples: readonly number[]
-  /** Berth's median over this one's: below 1 Berth takes less. Absent for Berth itself and without Berth. */
+  /** Berth's median over this one's: below 1 Berth takes less. Absent for Berth itself, without Berth, and of nothing. */
   readonly berthRatio: number | undefined
 }
 
@@ -52,9 +52,13 @@ function cellsOf(id: RowId, measured: readonly Measured[]): readonly Cell[] {
   const berth = cells.find(({ engine }) => engine === 'berth')?.summary.median
   return cells.map((cell) => ({
     ...cell,
-    berthRatio: berth === undefined || cell.engine === 'berth' ? undefined : berth / cell.summary.median,
+    berthRatio: cell.engine === 'berth' ? undefined : ratioOf(berth, cell.summary.median),
   }))
 }
+
+/** Of what may be negative or nothing (a growth) there is no ratio. */
+const ratioOf = (berth: number | undefined, peer: number): number | undefined =>
+  berth === undefined || berth <= 0 || peer <= 0 ? undefined : berth / peer
 
 /** For a terminal: a line per row, an engine per column, and how Berth stands to each peer. */
 export function renderEngineReport(report: EngineReport): string {

@@ -16,13 +16,12 @@ export const manyGauge: OpenGauge = async (subject, bench) => {
   const removeAll = () => inFlight(ids.splice(0), (id) => removeByForce(subject, bench, id))
   return {
     measure: async () => {
-      const memoryBefore = familyPssKiB(subject.daemonPid)
       const started = await timed(() =>
         inFlight(Array.from({ length: bench.containers }), async () => {
           ids.push(await startIdle(subject, bench))
         }),
       )
-      const idle = await whileIdle(subject, bench, ids, memoryBefore)
+      const idle = await whileIdle(subject, bench, ids)
       const removed = await timed(removeAll)
       return { 'many-start': started, 'many-remove': removed, ...idle }
     },
@@ -30,20 +29,17 @@ export const manyGauge: OpenGauge = async (subject, bench) => {
   }
 }
 
-async function whileIdle(
-  subject: Subject,
-  bench: Bench,
-  ids: readonly string[],
-  memoryBefore: number,
-): Promise<Figures> {
+async function whileIdle(subject: Subject, bench: Bench, ids: readonly string[]): Promise<Figures> {
   const lists: number[] = []
   for (let count = 0; count < LISTS; count += 1) lists.push(await timeCli(subject, bench, 'ps'))
   const monitors: number[] = []
   for (const id of ids.slice(0, IN_FLIGHT)) monitors.push(pssKiB(await monitorOf(subject, bench, id)))
+  const engineKiB = familyPssKiB(subject.daemonPid)
   return {
     ps: percentile(lists, 0.5),
     'monitor-memory': percentile(monitors, 0.5),
-    'engine-memory': Math.max(0, familyPssKiB(subject.daemonPid) - memoryBefore) / ids.length,
+    'engine-memory': engineKiB,
+    'memory-each': (engineKiB - subject.memoryAtStartKiB) / ids.length,
   }
 }
 

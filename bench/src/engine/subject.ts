@@ -12,6 +12,8 @@ export interface Subject {
   readonly hostConfig: Readonly<Record<string, unknown>>
   readonly cli: CommandProgram
   readonly daemonPid: number
+  /** PSS of the daemon before its first image and container. */
+  readonly memoryAtStartKiB: number
   /** Stops it and removes what it made. Idempotent. */
   close(): Promise<void>
 }

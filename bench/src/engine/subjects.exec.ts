@@ -7,6 +7,7 @@ import { startDaemon } from '../daemon.exec.js'
 import { ownDaemon } from '../docker.exec.js'
 import type { EngineApi } from '../engine-api.client.js'
 import { startPodmanService } from '../podman.exec.js'
+import { familyPssKiB } from './memory.exec.js'
 import type { CommandProgram, Subject } from './subject.js'
 
 const AGENT = join(import.meta.dirname, '..', '..', '..', 'apps', 'agent', 'dist', 'main.js')
@@ -61,6 +62,7 @@ async function openBerth(site: BenchSite): Promise<Subject> {
     hostConfig: {},
     cli,
     daemonPid: daemon.pid,
+    memoryAtStartKiB: familyPssKiB(daemon.pid),
     close: daemon.close,
   }
 }
@@ -76,6 +78,7 @@ async function openDocker(site: BenchSite): Promise<Subject> {
     hostConfig: {},
     cli,
     daemonPid: daemon.pid,
+    memoryAtStartKiB: familyPssKiB(daemon.pid),
     close: daemon.close,
   }
 }
@@ -92,6 +95,7 @@ async function openPodman(site: BenchSite): Promise<Subject> {
     hostConfig: { CgroupParent: parent, NetworkMode: 'bridge' },
     cli: { program, global, env, runOptions: ['--cgroup-parent', parent, '--network', 'bridge'] },
     daemonPid: service.daemon.pid,
+    memoryAtStartKiB: familyPssKiB(service.daemon.pid),
     close: service.close,
   }
 }
