@@ -14,6 +14,7 @@ import { probe } from './execs/probe.exec.js'
 import { cgroupVersion, leftoverControllers } from './host/cgroups.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { runProgram } from './host/process.exec.js'
+import { sealProgram } from './host/sealed-program.js'
 import { openImages } from './images/open-images.exec.js'
 import { identityOf, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
@@ -41,6 +42,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
 
 async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
+  const sealed =
+    facts.info.ociRuntime.name === 'crun'
+      ? await sealProgram(facts.ociRuntimePath, `${options.runRoot}/bin/crun`)
+      : undefined
+  const ociRuntimePath = sealed?.path ?? facts.ociRuntimePath
   const metadata = openMetadata(options.root)
   const log = new EventLog(systemClock)
   const streams = new ContainerStreams(options.logger)
@@ -74,7 +80,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
     runRoot: options.runRoot,
     cgroupParent: options.cgroupParent,
     bootId: options.bootId || readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-    ociRuntimePath: facts.ociRuntimePath,
+    ociRuntimePath,
     logger: options.logger,
     store,
     images: modules.images,
@@ -91,7 +97,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   })
   const execs = new ContainerExecs({
     runRoot: options.runRoot,
-    ociRuntimePath: facts.ociRuntimePath,
+    ociRuntimePath,
     store,
     pathsOf: (id) => engine.paths(id),
     emit,
@@ -135,6 +141,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       streams.close()
       await modules.close()
       metadata.close()
+      sealed?.close()
       closeSync(lock)
     },
   }
