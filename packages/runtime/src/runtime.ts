@@ -14,6 +14,7 @@ import { probe } from './execs/probe.exec.js'
 import { openFiles } from './files/open-files.exec.js'
 import { type HostFacts, hostFacts } from './host/engine-facts.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
+import { sealProgram } from './host/sealed-program.js'
 import { type ImagesModule, openImages } from './images/open-images.exec.js'
 import { identityOf, type Metadata, openMetadata } from './metadata.store.js'
 import { BridgeNetwork } from './networks/network.exec.js'
@@ -55,9 +56,10 @@ interface Rooms {
 
 async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
   const facts = await hostFacts(options)
+  const sealed = await sealedRuntime(facts, options)
   const metadata = openMetadata(options.root)
   const log = new EventLog(systemClock)
-  const rooms = makeRooms(options, facts.ociRuntimePath, metadata, (event) => log.emit(event))
+  const rooms = makeRooms(options, sealed?.path ?? facts.ociRuntimePath, metadata, (event) => log.emit(event))
   await recover(rooms, options)
   const { store, modules, volumes, engine, streams, execs } = rooms
   const face = filesFace(options, rooms, () => containers)
@@ -85,10 +87,19 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       execs.close()
       streams.close()
       await modules.close()
+      sealed?.close()
       metadata.close()
       closeSync(lock)
     },
   }
+}
+
+/** Only crun makes itself a copy at each start, which it need not when it is one already. */
+async function sealedRuntime(
+  { info, ociRuntimePath }: Awaited<ReturnType<typeof hostFacts>>,
+  { runRoot }: RuntimeOptions,
+) {
+  return info.ociRuntime.name === 'crun' ? sealProgram(ociRuntimePath, `${runRoot}/bin/crun`) : undefined
 }
 
 function makeRooms(
