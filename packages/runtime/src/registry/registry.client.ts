@@ -65,14 +65,15 @@ export class RegistryClient {
     })
   }
 
-  /** The registry's list of a repository's tags, as JSON. @throws image.not_found, registry.unauthorized, registry.unreachable */
+  /** Its list of a repository's tags, as JSON. @throws image.not_found, registry.unauthorized, registry.unreachable */
   async getTags(repository: string, signal?: AbortSignal): Promise<Buffer> {
-    return this.retrying(signal, undefined, async () => {
-      const url = this.url(`${repository}/tags/list?n=${TAGS_MAX}`)
-      const response = await this.call(pullScope(repository), { method: 'GET', url, ...withSignal(signal) })
-      if (response.status !== 200) throw await this.failure(response, repository)
-      return readBody(response, MANIFEST_MAX_BYTES)
-    })
+    const bytes = await this.getPath(
+      `/v2/${repository}/tags/list?n=${TAGS_MAX}`,
+      signal,
+      pullScope(repository),
+    )
+    if (bytes) return bytes
+    throw fault.notFound('image.not_found', `${this.host}/${repository} does not exist in the registry`)
   }
 
   /**
@@ -283,9 +284,9 @@ export class RegistryClient {
   }
 
   /** Any other answer of this host, as bytes. @throws as `ping`; undefined for 404 */
-  async getPath(path: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+  async getPath(path: string, signal?: AbortSignal, scope = ''): Promise<Buffer | undefined> {
     return this.retrying(signal, undefined, async () => {
-      const response = await this.call('', {
+      const response = await this.call(scope, {
         method: 'GET',
         url: new URL(path, this.base),
         ...withSignal(signal),
