@@ -48,7 +48,7 @@ test('any bytes are frames, a frame that is not complete, or one fault: never an
     }),
     { numRuns: 50_000 },
   )
-})
+}, 60_000)
 
 test.each([
   ['an unknown stream', [4, 0, 0, 0, 0, 0, 0, 0]],

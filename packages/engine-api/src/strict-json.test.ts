@@ -83,4 +83,4 @@ test('any bytes are a value or one fault: never another error', () => {
     ),
     { numRuns: 50_000 },
   )
-})
+}, 60_000)

@@ -414,4 +414,4 @@ test('any body is refused by its schema, refused in docker’s words, or planned
     }),
     { numRuns: 4_000 },
   )
-})
+}, 60_000)

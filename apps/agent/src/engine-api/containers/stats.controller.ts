@@ -32,8 +32,24 @@ async function stats(deps: ContainerEndpointDeps, call: Call, container: Contain
   const first = await sample(deps, container)
   if (call.query.bool('one-shot') || first === undefined)
     return call.json(200, statsAnswer(context, first, undefined))
-  await deps.clock.sleep(EVERY_MS, call.signal)
+  await untilNextOrEnd(deps, call, container)
   call.json(200, statsAnswer(context, await sample(deps, container), first))
+}
+
+/** docker's CLI waits for every container's answer, so one that ends meanwhile shall not keep it. */
+async function untilNextOrEnd(
+  { runtime, clock }: ContainerEndpointDeps,
+  call: Call,
+  { id }: ContainerInfo,
+): Promise<void> {
+  const over = new AbortController()
+  const signal = AbortSignal.any([over.signal, call.signal])
+  const given = (work: Promise<unknown>) => work.catch(() => {})
+  await Promise.race([
+    given(clock.sleep(EVERY_MS, signal)),
+    given(runtime.containers.wait(id, signal, 'not-running')),
+  ])
+  over.abort()
 }
 
 /** Until the container is removed; one that does not run has empty readings, as docker's have. */
