@@ -23,6 +23,8 @@ export function berthProjects({
           test: {
             ...base,
             name: 'unit',
+            // Fuzz tests run 50,000 cases, also on a machine that does something else as well.
+            testTimeout: 60_000,
             include: [`${dir}/**/*.test.{ts,tsx}`],
             exclude: ['**/*.int.test.ts', '**/*.root.test.ts', '**/node_modules/**'],
           },

@@ -37,6 +37,8 @@ const REMOVE = [
   'container.remove.after_teardown',
   'container.remove.after_files',
 ]
+/** Met in volumes.root.test.ts, which has volumes. */
+const VOLUME = ['container.create.after_volume']
 const EXIT = ['container.exit.after_row']
 const PAUSE = ['container.pause.after_freeze']
 const UPDATE = ['container.update.after_row']
@@ -129,7 +131,7 @@ test('every failpoint of the runtime is met by a test here', () => {
     .flatMap((path) => [...readFileSync(join(src, path), 'utf8').matchAll(/\bfailpoint\('([^']+)'\)/g)])
     .map((match) => match[1])
   expect([...new Set(names)].sort()).toEqual(
-    [...CREATE, ...START, ...REMOVE, ...EXIT, ...PAUSE, ...UPDATE, ...RESTART, ...PULL].sort(),
+    [...CREATE, ...VOLUME, ...START, ...REMOVE, ...EXIT, ...PAUSE, ...UPDATE, ...RESTART, ...PULL].sort(),
   )
 })
 

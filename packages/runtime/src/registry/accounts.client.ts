@@ -2,7 +2,7 @@ import { fault } from '@berth/core'
 import type { RegistryAccess, RegistryAuth, SearchResult } from '../api.js'
 import { isObject, parseJson } from '../images/json.js'
 import { DEFAULT_HOST, parseReference } from '../images/reference.js'
-import { RegistryClient } from './registry.client.js'
+import { pullScope, RegistryClient } from './registry.client.js'
 
 type AccessOf = (host: string) => RegistryAccess | undefined
 
@@ -74,6 +74,8 @@ function resultsOf(bytes: Buffer, host: string): readonly SearchResult[] {
   }))
 }
 
+const TAGS_MAX = 10_000
+
 /** What a registry lists as tags of a repository; names that are none are left out. */
 export async function listTags(
   access: AccessOf,
@@ -83,7 +85,10 @@ export async function listTags(
   const reference = parseReference(repository)
   const client = new RegistryClient(reference.host, access(reference.host), options.auth)
   try {
-    return tagsIn(await client.getTags(reference.repository, options.signal), reference.host)
+    const path = `/v2/${reference.repository}/tags/list?n=${TAGS_MAX}`
+    const bytes = await client.getPath(path, options.signal, pullScope(reference.repository))
+    if (bytes) return tagsIn(bytes, reference.host)
+    throw fault.notFound('image.not_found', `${repository} does not exist in the registry`)
   } finally {
     client.close()
   }

@@ -25,8 +25,6 @@ export interface BlobUpload {
   readonly signal?: AbortSignal | undefined
 }
 
-const TAGS_MAX = 10_000
-
 /** One registry host as the OCI distribution spec describes it. Transient failures are tried five times with jitter. */
 export class RegistryClient {
   private readonly base: URL
@@ -63,17 +61,6 @@ export class RegistryClient {
         contentType: response.headers['content-type'],
       }
     })
-  }
-
-  /** Its list of a repository's tags, as JSON. @throws image.not_found, registry.unauthorized, registry.unreachable */
-  async getTags(repository: string, signal?: AbortSignal): Promise<Buffer> {
-    const bytes = await this.getPath(
-      `/v2/${repository}/tags/list?n=${TAGS_MAX}`,
-      signal,
-      pullScope(repository),
-    )
-    if (bytes) return bytes
-    throw fault.notFound('image.not_found', `${this.host}/${repository} does not exist in the registry`)
   }
 
   /**
@@ -389,7 +376,7 @@ export class RegistryClient {
   }
 }
 
-const pullScope = (repository: string): string => `repository:${repository}:pull`
+export const pullScope = (repository: string): string => `repository:${repository}:pull`
 const pushScope = (repository: string): string => `repository:${repository}:pull,push`
 const withSignal = (signal: AbortSignal | undefined) => (signal ? { signal } : {})
 
