@@ -30,7 +30,7 @@ export async function startContainer(
   engine.starting.add(id)
   try {
     const running = await bringUp(engine, row, publish, by)
-    await engine.syncRules(row)
+    await Promise.all([engine.syncRules(row), store.durable()])
     engine.emit('start', running)
   } catch (error) {
     const failure = startFault(error, row.spec.name, await programOf(engine, row))
@@ -56,7 +56,7 @@ async function bringUp(
   engine.tellNetwork('connect', row)
   const pid = await engine.runs.bringUp(row, image, engine.paths(row.id), joined)
   const check = healthConfig(row.spec, image.config)
-  const running = store.update(row.id, {
+  const running = store.updateLazily(row.id, {
     state: 'running',
     process: { pid, startTime: processStartTime(pid) ?? '', bootId },
     startedAt: new Date().toISOString(),
