@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { METADATA_MIGRATIONS } from './metadata-migrations.js'
@@ -14,6 +15,11 @@ export interface Metadata {
    * power fails before. For what a durable step follows, and for what recovery does again.
    */
   lazily<T>(work: () => T): T
+  /**
+   * Resolves when all that was committed before this call is on disk. In the thread pool, and once for all who ask meanwhile: ten containers that
+   * start together wait for the disk together, and the main thread never does.
+   */
+  durable(): Promise<void>
   /** 1, 2, 3, … per name; never given twice. */
   next(counter: string): number
   close(): void
@@ -43,7 +49,41 @@ export function openMetadata(root: string): Metadata {
       .get(counter)
     return Number(row?.value)
   }
-  return { db, transaction, lazily, next, close: () => db.close() }
+  let isNamed = false
+  const durable = shared(async () => {
+    await syncIfThere(join(root, 'meta.db-wal'))
+    if (!isNamed) await syncIfThere(root)
+    isNamed = true
+  })
+  return { db, transaction, lazily, durable, next, close: () => db.close() }
+}
+
+/** The log of writes is all that a commit has written; it goes when the database is closed, which has everything then. */
+async function syncIfThere(path: string): Promise<void> {
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  try {
+    await file?.datasync()
+  } finally {
+    await file?.close()
+  }
+}
+
+/** One run at a time, begun after the call it answers; calls that come before it has begun share it. */
+function shared(run: () => Promise<void>): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve()
+  let next: Promise<void> | undefined
+  return () => {
+    next ??= last
+      .catch(() => {})
+      .then(() => {
+        next = undefined
+        last = run()
+        return last
+      })
+    return next
+  }
 }
 
 /** A UUID that stays with this data root for ever. */

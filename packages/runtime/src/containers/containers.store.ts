@@ -94,6 +94,16 @@ export class ContainerStore {
     return row
   }
 
+  /** As `update`, on disk when `durable` resolves. */
+  updateLazily(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
+    return this.metadata.lazily(() => this.update(id, change))
+  }
+
+  /** Resolves when every change made before is on disk. */
+  durable(): Promise<void> {
+    return this.metadata.durable()
+  }
+
   /** As `update`, but lost in a crash: for what is found out anew anyway. */
   remember(id: ContainerId, change: Partial<ContainerRow>): ContainerRow {
     const row = this.changed(id, change)
@@ -112,7 +122,10 @@ export class ContainerStore {
     return row
   }
 
-  /** The row, an address of the subnet where it is to have one, and what `also` writes, in one commit. @throws network.addresses_exhausted */
+  /**
+   * The row, an address of the subnet where it is to have one, and what `also` writes, in one commit, which is on disk when `durable` resolves.
+   * @throws network.addresses_exhausted
+   */
   updateWithAddress(
     id: ContainerId,
     change: Partial<ContainerRow>,
@@ -120,7 +133,7 @@ export class ContainerStore {
     also: () => void,
   ): ContainerRow {
     try {
-      return this.metadata.transaction(() => {
+      return this.metadata.lazily(() => {
         also()
         if (!subnet) return this.update(id, change)
         const ipAddress = this.addresses.lease(id, subnet)

@@ -34,6 +34,7 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
     const made = store.updateWithAddress(row.id, { state: 'created', mounts }, subnet, () =>
       snapshots.prepare(row.id, layers),
     )
+    await store.durable()
     await failpoint('container.create.after_commit')
     engine.emit('create', made)
     return info(made)

@@ -162,7 +162,7 @@ export class ContainerEngine {
     const ranMs = Math.max(0, finishedAt.getTime() - Date.parse(row.startedAt ?? ''))
     endOpenLines(this.paths(id).log, finishedAt)
     const next = this.betweenRuns.has(id) ? undefined : planRestart(runEnd(row, exit.code, ranMs))
-    const ended = this.deps.store.update(id, {
+    const ended = this.deps.store.updateLazily(id, {
       state: next ? 'restarting' : 'exited',
       ...{ exit, finishedAt: finishedAt.toISOString(), process: undefined },
       // docker shows what no longer runs as unhealthy.
@@ -190,6 +190,7 @@ export class ContainerEngine {
 
   private cleanUp(id: ContainerId): Promise<void> {
     return this.turns.take(id, async () => {
+      await this.deps.store.durable()
       const row = this.deps.store.find(id)
       if (row?.state !== 'exited' && row?.state !== 'restarting') return
       await failpoint('container.exit.after_row')
@@ -209,7 +210,7 @@ export class ContainerEngine {
     const wasUp = isUp(row)
     const exit = wasUp ? { code: 137, signal: SIGKILL, oomKilled: false } : (row.exit ?? NEVER_RAN)
     if (wasUp) this.signal(row, SIGKILL)
-    const going = this.deps.store.update(id, {
+    const going = this.deps.store.updateLazily(id, {
       ...{ state: 'removing', published: false, exit },
       removesVolumes: volumes || (row.removesVolumes ?? false),
     })
@@ -233,7 +234,8 @@ export class ContainerEngine {
     const paths = this.paths(id)
     const cgroup = this.runs.cgroup(row)
     if (isFrozen(cgroup)) thawCgroup(cgroup)
-    await this.tearDown(row, mayBeStarting)
+    // Its files go only when it is on disk that they shall.
+    await Promise.all([this.tearDown(row, mayBeStarting), this.deps.store.durable()])
     await failpoint('container.remove.after_teardown')
     if (row.removesVolumes || row.state === 'creating') await this.deps.mounts?.removeAnonymous(id)
     await rm(paths.dir, { recursive: true, force: true })

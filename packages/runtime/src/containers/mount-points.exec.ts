@@ -22,7 +22,10 @@ const refused = (why: string) => fault.invalidArgument('container.mount_refused'
  * @throws container.mount_refused, container.path_refused
  */
 export function placeMounts(rootfs: string, wanted: readonly MountedPoint[]): Placement {
-  const table = mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'))
+  // With a thousand containers the table has a thousand lines and more, and hardly anybody asks for it.
+  const table = wanted.some((mount) => mount.type === 'bind' && mount.propagation)
+    ? mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'))
+    : []
   const mounts = wanted.map((mount) => ({
     mount,
     destination: destinationOf(rootfs, mount.target),

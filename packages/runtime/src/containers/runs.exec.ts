@@ -4,6 +4,7 @@ import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
 import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
+import { removeDirectory } from '../host/remove-directory.js'
 import { hasCable } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
@@ -116,7 +117,7 @@ export class ContainerRuns {
     await removeCgroupTree(this.cgroup(row))
     await this.deps.snapshots.unmountAside(paths.rootfs)
     removeSharedMemory(paths)
-    rmSync(paths.bundle, { recursive: true, force: true })
+    await removeDirectory(paths.bundle)
     rmSync(paths.exitFile, { force: true })
   }
 
@@ -124,7 +125,7 @@ export class ContainerRuns {
   private async takeFromCrun(row: ContainerRow): Promise<void> {
     if (!existsSync(`${this.stateDir}/${row.id}`)) return
     if (await removeCgroupTree(this.cgroup(row), EMPTY_WITHIN_MS))
-      rmSync(`${this.stateDir}/${row.id}`, { recursive: true, force: true })
+      await removeDirectory(`${this.stateDir}/${row.id}`)
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
   }
 

@@ -34,9 +34,11 @@ export async function startContainer(
   engine.starting.add(id)
   try {
     if (!hasPorts)
-      store.update(id, { ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)) })
+      store.updateLazily(id, {
+        ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)),
+      })
     const running = await bringUp(engine, store.get(id), publish, by)
-    await engine.syncRules(running)
+    await Promise.all([engine.syncRules(running), store.durable()])
     engine.emit('start', running)
   } catch (error) {
     const failure = startFault(error, row.spec.name, await programOf(engine, row))
@@ -62,7 +64,7 @@ async function bringUp(
   engine.tellNetwork('connect', row)
   const pid = await engine.runs.bringUp(row, image, engine.paths(row.id), joined)
   const check = healthConfig(row.spec, image.config)
-  const running = store.update(row.id, {
+  const running = store.updateLazily(row.id, {
     state: 'running',
     process: { pid, startTime: processStartTime(pid) ?? '', bootId },
     startedAt: new Date().toISOString(),

@@ -37,8 +37,17 @@ export function hostCapacity(): HostCapacity {
   }
 }
 
+type Lasting = Omit<HostGrants, 'capacity'>
+let lasting: Lasting | undefined
+
 /** What this process may hand on to a container. */
 export function hostGrants(): HostGrants {
+  lasting ??= lastingGrants()
+  return { ...lasting, capacity: hostCapacity() }
+}
+
+/** Does not change while this process lives: asked for once, since each container's start needs it. */
+function lastingGrants(): Lasting {
   const capabilities = ownCapabilities()
   return {
     arch: process.arch,
@@ -51,7 +60,6 @@ export function hostGrants(): HostGrants {
     },
     hasAppArmor: textOf('/sys/module/apparmor/parameters/enabled') === 'Y',
     thermalPaths: thermalPaths(),
-    capacity: hostCapacity(),
   }
 }
 

@@ -24,6 +24,8 @@ import { parseVolumesFrom, sharedMounts } from './spec-mounts.js'
 
 const INVENTED_MAX = 20
 const JOIN = 'container:'
+/** Asked for once: it is a file of many lines on a large host. */
+const CPUS = cpus().length
 
 export function createRoutes(deps: ContainerEndpointDeps): readonly Route[] {
   return [endpoint('POST', '/containers/create', (call) => create(deps, call))]
@@ -37,8 +39,7 @@ async function create({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const fromOthers = await mountsOfOthers(runtime, body)
   const linked = await linkedHosts(runtime, body)
   const joined = await joinsOf(runtime, body)
-  const plan = (chosen: string) =>
-    planContainer(body, { name: chosen, image, fromOthers, sent, cpus: cpus().length })
+  const plan = (chosen: string) => planContainer(body, { name: chosen, image, fromOthers, sent, cpus: CPUS })
   const { warnings } = plan(name ?? 'unnamed')
   const make = (chosen: string) =>
     createNamed(runtime, withHosts(joined(plan(chosen).spec), linked), call.signal)
