@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
+import { fault } from '@berth/core'
 import { isErrno, NETLINK_ROUTE, NetlinkSocket, openNetlinkIn, withNetlink } from '../host/netlink.js'
 import type { Subnet } from './ipam.js'
 import {
@@ -59,7 +60,7 @@ export interface Plug {
   readonly hasPorts: boolean
 }
 
-/** Makes the cable and everything inside the container's namespace: two datagrams and one question. */
+/** Makes the cable and everything inside the container's namespace: two datagrams and one question. @throws network.bridge_full */
 export async function plugIn(plug: Plug): Promise<void> {
   const namespace = openSync(`/proc/${plug.pid}/ns/net`, 'r')
   try {
@@ -76,6 +77,8 @@ export async function plugIn(plug: Plug): Promise<void> {
         ...(plug.hasPorts ? [reflect(plug.cable)] : []),
       ]),
     )
+  } catch (error) {
+    throw isErrno(error, 'EXFULL') ? bridgeFull(error) : error
   } finally {
     closeSync(namespace)
   }
@@ -89,6 +92,13 @@ export async function plugIn(plug: Plug): Promise<void> {
     ])
   })
 }
+
+const bridgeFull = (cause: unknown) =>
+  fault.resourceExhausted(
+    'network.bridge_full',
+    'the bridge has 1,023 containers, and the kernel gives it no more ports: remove some, or start this one in another network',
+    { cause },
+  )
 
 /** Brings up the loopback of a process's network namespace. */
 export const bringUpLoopback = (pid: number): Promise<unknown> =>
