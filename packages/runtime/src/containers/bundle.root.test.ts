@@ -145,9 +145,9 @@ describe('namespaces of another container', () => {
   test('a private IPC namespace is not joined', async () => {
     const pid = await start(make(sh('exec sleep 1000')))
     const ipc = `/proc/${pid}/ns/ipc`
-    expect(() => make({ namespaces: { ipc: { container: 'x' } } }, [], { joined: { ipc } })).toThrow(
-      expect.objectContaining({ code: 'container.ipc_not_shareable' }),
-    )
+    expect(() =>
+      make({ init: false, namespaces: { ipc: { container: 'x' } } }, [], { joined: { ipc } }),
+    ).toThrow(expect.objectContaining({ code: 'container.ipc_not_shareable' }))
   })
 })
 
@@ -213,7 +213,7 @@ test('B8: a working directory through symlinks is the one inside, and made there
 })
 
 test('a file of an image that belongs to nobody we know is read as it is', () => {
-  const made = make({ user: '7:8' }, [], {}, (rootfs) => {
+  const made = make({ init: false, user: '7:8' }, [], {}, (rootfs) => {
     mkdirSync(`${rootfs}/etc`)
     writeFileSync(`${rootfs}/etc/passwd`, 'root:x:\n::::::\n\0\n')
     chownSync(`${rootfs}/etc/passwd`, 5, 5)

@@ -71,12 +71,19 @@ export async function plugIn(plug: Plug): Promise<void> {
       peerNamespaceFd: namespace,
       peerMac: plug.macAddress,
     }
-    await withNetlink(openHere, (socket) =>
-      socket.request(`making the cable ${plug.cable}`, [
-        makeCable(cable),
-        ...(plug.hasPorts ? [reflect(plug.cable)] : []),
-      ]),
-    )
+    const make = () =>
+      withNetlink(openHere, (socket) =>
+        socket.request(`making the cable ${plug.cable}`, [
+          makeCable(cable),
+          ...(plug.hasPorts ? [reflect(plug.cable)] : []),
+        ]),
+      )
+    // Of a run that ended a moment ago: the kernel takes the cable away with its namespace, in its own time.
+    await make().catch(async (error: unknown) => {
+      if (!isErrno(error, 'EEXIST')) throw error
+      await removeLink(plug.cable)
+      await make()
+    })
   } catch (error) {
     throw isErrno(error, 'EXFULL') ? bridgeFull(error) : error
   } finally {
