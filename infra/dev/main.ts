@@ -27,12 +27,13 @@ async function main(): Promise<void> {
   else if (command === 'cli') await berth(lab, argv)
 }
 
-/** `npm run berth -- WORD`: doctor looks at this machine; the rest are the control plane's own commands. */
+/** `npm run berth -- WORD`: doctor and agent are the agent's own; the rest are the control plane's commands. */
 async function berth(lab: LabLayout, words: readonly string[]): Promise<void> {
-  if (words[0] === 'doctor') {
-    const { status: code } = spawnSync(process.execPath, [`${repo}/apps/agent/dist/main.js`, ...words], {
-      stdio: 'inherit',
-    })
+  const [word, ...rest] = words
+  if (word === 'doctor' || word === 'agent') {
+    const own = word === 'agent' ? ['serve', ...rest] : words
+    const main = `${repo}/apps/agent/dist/main.js`
+    const { status: code } = spawnSync(process.execPath, [main, ...own], { stdio: 'inherit' })
     process.exitCode = code ?? 1
     return
   }

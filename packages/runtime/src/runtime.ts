@@ -1,4 +1,5 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type ContainerId, fault, silentLogger, systemClock } from '@berth/core'
 import type { Containers, Runtime, RuntimeInfo, RuntimeOptions } from './api.js'
 import { ContainerStore, type Quarantined } from './containers/containers.store.js'
@@ -28,7 +29,8 @@ export const DEFAULT_NETWORK = { bridge: 'berth0', subnet: '10.88.0.0/16' }
  * Opens one host's runtime: takes the lock of its root, finishes or undoes what a crash interrupted, adopts running containers.
  * @throws runtime.locked, host.crun_too_old, host.program_missing
  */
-export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
+export async function openRuntime(given: RuntimeOptions): Promise<Runtime> {
+  const options = { ...given, root: resolve(given.root), runRoot: resolve(given.runRoot) }
   mkdirSync(options.root, { recursive: true, mode: 0o700 })
   mkdirSync(options.runRoot, { recursive: true, mode: 0o711 })
   closeOnExec(readdirSync('/proc/self/fd').map(Number))
