@@ -116,15 +116,15 @@ describe('docker cp into a container', () => {
     writeFileSync(`${dir}/sub/a`, 'A')
     symlinkSync('a', `${dir}/sub/link`)
     await out('cp', `${dir}/sub`, `${name}:/tmp`)
-    await out('cp', `${dir}/sub/.`, `${name}:/work`)
-    expect(await out('exec', name, 'sh', '-c', 'cat /tmp/sub/a /work/a; readlink /work/link')).toBe('AAa')
+    await out('cp', `${dir}/sub/.`, `${name}:/place`)
+    expect(await out('exec', name, 'sh', '-c', 'cat /tmp/sub/a /place/a; readlink /place/link')).toBe('AAa')
   })
 
   test('a tar archive from -', async () => {
     const name = await idle()
-    const { code } = await dockerIn({ input: tarOf({ one: '1', two: '2' }) }, 'cp', '-', `${name}:/work`)
+    const { code } = await dockerIn({ input: tarOf({ one: '1', two: '2' }) }, 'cp', '-', `${name}:/place`)
     expect(code).toBe(0)
-    expect(await out('exec', name, 'sh', '-c', 'cat /work/one /work/two')).toBe('12')
+    expect(await out('exec', name, 'sh', '-c', 'cat /place/one /place/two')).toBe('12')
   })
 
   test('-a keeps the owner', async () => {
@@ -132,8 +132,8 @@ describe('docker cp into a container', () => {
     const dir = hostDir()
     writeFileSync(`${dir}/mine`, 'x')
     execFileSync('chown', ['1000:50', `${dir}/mine`])
-    await out('cp', '-a', `${dir}/mine`, `${name}:/work/mine`)
-    expect(await out('exec', name, 'stat', '-c', '%u:%g', '/work/mine')).toBe('1000:50')
+    await out('cp', '-a', `${dir}/mine`, `${name}:/place/mine`)
+    expect(await out('exec', name, 'stat', '-c', '%u:%g', '/place/mine')).toBe('1000:50')
   })
 
   test('into a directory that is not there is an error', async () => {
@@ -175,13 +175,13 @@ describe('docker diff', () => {
   test('lists what was added, changed and deleted', async () => {
     const name = await idle()
     expect(await out('diff', name)).toBe('')
-    await out('exec', name, 'sh', '-c', 'touch /work/new; echo x >>/etc/motd; rm /data/seed')
+    await out('exec', name, 'sh', '-c', 'touch /place/new; echo x >>/etc/motd; rm /data/seed')
     expect((await lines('diff', name)).toSorted()).toEqual([
-      'A /work/new',
+      'A /place/new',
       'C /data',
       'C /etc',
       'C /etc/motd',
-      'C /work',
+      'C /place',
       'D /data/seed',
     ])
   })

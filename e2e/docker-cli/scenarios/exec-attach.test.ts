@@ -39,7 +39,7 @@ describe('docker exec', () => {
   test("the container's user and directory are the default", async () => {
     const name = containerName()
     await out('run', '-d', '--name', name, FULL)
-    expect(await out('exec', name, 'sh', '-c', 'id -un; pwd')).toBe('bob\n/work')
+    expect(await out('exec', name, 'sh', '-c', 'id -un; pwd')).toBe('bob\n/place')
   })
 
   test('--env-file', async () => {

@@ -102,7 +102,7 @@ describe('docker image inspect', () => {
       RootFS: { Type: 'layers', Layers: [expect.stringMatching(/^sha256:[0-9a-f]{64}$/)] },
       Config: {
         User: 'bob',
-        WorkingDir: '/work',
+        WorkingDir: '/place',
         Labels: { 'org.example.full': 'full' },
         ExposedPorts: { '8080/tcp': {} },
         StopSignal: 'SIGUSR1',

@@ -36,7 +36,7 @@ describe('environment', () => {
 
   test("the image's ENV, USER and WORKDIR are the default", async () => {
     const script = 'echo $FROM_IMAGE; id -un; pwd'
-    expect(await out('run', '--rm', FULL, 'sh', '-c', script)).toBe('yes\nbob\n/work')
+    expect(await out('run', '--rm', FULL, 'sh', '-c', script)).toBe('yes\nbob\n/place')
   })
 })
 

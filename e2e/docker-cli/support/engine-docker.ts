@@ -2,8 +2,8 @@ import type { EngineCommand, EngineSite } from './engine.js'
 
 /** A daemon writes a key to /etc/docker and makes directories in /run, whatever it is told: here both go to `$0`. */
 const OVER = `for d in etc run; do
-  mkdir -p $0/over/$d $0/work/$d
-  mount -t overlay overlay -o lowerdir=/$d,upperdir=$0/over/$d,workdir=$0/work/$d /$d
+  mkdir -p $0/over/$d $0/place/$d
+  mount -t overlay overlay -o lowerdir=/$d,upperdir=$0/over/$d,workdir=$0/place/$d /$d
 done
 exec "$@"`
 

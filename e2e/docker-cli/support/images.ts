@@ -26,7 +26,7 @@ const IMAGES: Readonly<Record<string, ImageConfig>> = {
     Env: [PATH, 'FROM_IMAGE=yes'],
     Cmd: ['sh', '-c', 'trap "exit 9" USR1; while :; do sleep 0.05; done'],
     User: 'bob',
-    WorkingDir: '/work',
+    WorkingDir: '/place',
     Labels: { 'org.example.full': 'full' },
     ExposedPorts: { '8080/tcp': {} },
     StopSignal: 'SIGUSR1',
@@ -68,7 +68,7 @@ function imageJson(config: ImageConfig, layer: string): string {
 }
 
 function makeRootfs(root: string): void {
-  for (const dir of ['bin', 'etc', 'data', 'home/bob', 'proc', 'sys', 'dev', 'work', 'var/log'])
+  for (const dir of ['bin', 'etc', 'data', 'home/bob', 'proc', 'sys', 'dev', 'place', 'var/log'])
     mkdirSync(join(root, dir), { recursive: true })
   mkdirSync(join(root, 'tmp'))
   chmodSync(join(root, 'tmp'), 0o1777)
