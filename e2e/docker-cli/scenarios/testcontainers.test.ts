@@ -7,7 +7,8 @@ process.env.TESTCONTAINERS_RYUK_DISABLED = 'true'
 
 test('testcontainers starts a container, waits for its log, execs, copies and stops it', async () => {
   const container = await new GenericContainer(TINY)
-    .withCommand(['sh', '-c', 'echo ready; sleep 60'])
+    // It heeds SIGTERM, which pid 1 does only when it says so.
+    .withCommand(['sh', '-c', 'trap exit TERM; echo ready; sleep 60 & wait'])
     .withEnvironment({ GREETING: 'hello' })
     .withCopyContentToContainer([{ content: 'copied', target: '/tmp/note' }])
     .withWaitStrategy(Wait.forLogMessage('ready'))

@@ -118,7 +118,13 @@ export class ContainerRuns {
     await this.deps.snapshots.unmountAside(paths.rootfs)
     removeSharedMemory(paths)
     await removeDirectory(paths.bundle)
-    rmSync(paths.exitFile, { force: true })
+    this.removeExitFiles(row.id)
+  }
+
+  /** Also the one that a monitor was writing when it was killed, which has a name of its own until it is whole. */
+  private removeExitFiles(id: string): void {
+    for (const name of readdirSync(this.exitDir))
+      if (name.startsWith(id)) rmSync(`${this.exitDir}/${name}`, { force: true })
   }
 
   /** What `crun delete --force` does, without a program; it is asked itself where processes are left. */
