@@ -13,6 +13,7 @@ import { execApiGauge, lifeGauge } from './api-gauges.client.js'
 import { makeBigLayers, packArchive, packLayer } from './big-image.exec.js'
 import { type BlobServer, serveImage } from './blob-server.exec.js'
 import { cliRunGauge, cliStartGauge, execCliGauge } from './cli-gauges.exec.js'
+import { mountDisk } from './disk.exec.js'
 import { type EngineReport, type Failure, type Measured, planEngineReport } from './engine-report.js'
 import { BIG, loadGauge, loadImage, pullGauge } from './image-gauges.client.js'
 import { manyGauge } from './many.exec.js'
@@ -44,6 +45,9 @@ export async function benchEngines(
   const cgroupParent = `/berth-bench-${id}`
   const subjects: Subject[] = []
   const images = new Images(dir, signal, say)
+  const disk = await mountDisk(dir, signal)
+  if (!disk)
+    say('there is no mkfs.xfs (apt-get install xfsprogs): on ext4 a removal slows whoever unpacks after it')
   try {
     await run('ip', ['link', 'set', 'lo', 'up'])
     const machine = await describeMachine(dir)
@@ -67,6 +71,7 @@ export async function benchEngines(
     await images.close()
     await removeCgroupTree(cgroupParent)
     await unmountBelow(dir)
+    await disk?.close()
     rmSync(dir, { recursive: true, force: true })
   }
 }
