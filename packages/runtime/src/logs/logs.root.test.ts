@@ -140,7 +140,10 @@ test('F16: a full disk under the log ends neither the container nor the agent', 
   expect((await linesOf(await containers.inspect(id))).at(-1)).toBe('line number 20000')
 })
 
-test('no line is missing of containers whose agent is killed at random moments (LOG_CONTAINERS, LOG_KILLS, LOG_BYTES)', async () => {
+/** Ends by itself with code 7 after some of the kills. */
+const ENDING = `i=0; while [ $i -lt 3000 ]; do ${PACED}; done; exit 7`
+
+test('containers whose agent is killed at random moments run on, miss no line and end with their own code (LOG_CONTAINERS, LOG_KILLS, LOG_BYTES)', async () => {
   const containersMax = Number(process.env.LOG_CONTAINERS ?? 10)
   const kills = Number(process.env.LOG_KILLS ?? 6)
   const other = makeTestHost()
@@ -149,8 +152,12 @@ test('no line is missing of containers whose agent is killed at random moments (
     await buildTinyImage(runtime)
     // Two rotations' worth must last until the next agent is there, on a loaded machine too.
     const log = { maxBytes: Number(process.env.LOG_BYTES ?? 512 * 1024), filesMax: 1_000 }
-    const counters: ContainerInfo[] = []
-    for (let index = 0; index < containersMax; index++) counters.push(await run(COUNTING, { log }, runtime))
+    const [counters, ending]: [ContainerInfo[], ContainerInfo[]] = [[], []]
+    for (let index = 0; index < containersMax; index++) {
+      const isEnding = index % 5 === 4
+      const container = await run(isEnding ? ENDING : COUNTING, { log }, runtime)
+      ;(isEnding ? ending : counters).push(container)
+    }
     await runtime.close()
     for (let kill = 0; kill < kills; kill++) {
       const child = spawnRuntime({ options: other.options, calls: [['containers', 'list']], hold: true })
@@ -159,7 +166,16 @@ test('no line is missing of containers whose agent is killed at random moments (
       await child.kill()
     }
     runtime = await openRuntime(other.options)
-    await Promise.all(counters.map(({ id }) => runtime.containers.stop(id, { timeoutMs: 0 })))
+    const { containers } = runtime
+    for (const { id, pid } of counters)
+      expect(await containers.inspect(id)).toMatchObject({ state: 'running', pid, restartCount: 0 })
+    for (const one of ending) {
+      expect(await containers.wait(one.id)).toMatchObject({ code: 7 })
+      expect((await containers.inspect(one.id)).restartCount).toBe(0)
+      const lines = await linesOf(one, {}, runtime)
+      expect([lines.length, lines.at(-1), holeIn(lines)]).toEqual([3_000, '3000', undefined])
+    }
+    await Promise.all(counters.map(({ id }) => containers.stop(id, { timeoutMs: 0 })))
     for (const counter of counters) {
       const lines = await linesOf(counter, {}, runtime)
       expect([lines[0], holeIn(lines)]).toEqual(['1', undefined])
