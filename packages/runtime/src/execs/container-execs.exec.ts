@@ -4,6 +4,7 @@ import type { Attachment, ConsoleSize, ExecInfo, ExecSpec, Execs, OutputChunk } 
 import type { ContainerRow, ContainerStore } from '../containers/containers.store.js'
 import type { ContainerPaths } from '../containers/paths.js'
 import type { NewEvent } from '../event-log.js'
+import { warmCgroupMoves } from '../host/cgroups.exec.js'
 import { processStartTime } from '../host/process.exec.js'
 import { Console } from '../stdio/console.exec.js'
 import { resizeThrough } from '../stdio/resize.exec.js'
@@ -64,6 +65,8 @@ export class ContainerExecs implements Execs {
   async add(containerId: ContainerId, spec: ExecSpec, isQuiet: boolean): Promise<ExecInfo> {
     const row = this.running(containerId)
     checkSpec(spec)
+    // It is about to be started: what the kernel takes its time for begins now.
+    void warmCgroupMoves()
     const exec: Exec = {
       id: randomBytes(32).toString('hex'),
       containerId: row.id,
