@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -138,7 +139,7 @@ export async function whoami(host: string, port = WEB_PORT): Promise<Whoami> {
   return { slot: fields.slot ?? '', node: fields.node ?? '', release: fields.release ?? '' }
 }
 
-/** Requests one host over and over until stopped; gives the failures. */
+/** Requests one host over and over until stopped, each time over a new connection; gives the failures, with how far each request had come. */
 export function trafficTo(host: string): {
   stop(): Promise<{ requests: number; failures: readonly string[] }>
 } {
@@ -148,19 +149,7 @@ export function trafficTo(host: string): {
   const loop = (async () => {
     while (running) {
       requests += 1
-      await fetch(`http://${hostAddress(host)}:${WEB_PORT}/whoami`, {
-        headers: { connection: 'close' },
-        signal: AbortSignal.timeout(3_000),
-      })
-        .then(async (response) => {
-          await response.text()
-          if (!response.ok) failures.push(`status ${response.status}`)
-        })
-        .catch((error: unknown) =>
-          failures.push(
-            error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : String(error),
-          ),
-        )
+      await requestOnce(host).catch((failure: unknown) => failures.push(String(failure)))
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   })()
@@ -171,6 +160,24 @@ export function trafficTo(host: string): {
       return { requests, failures }
     },
   }
+}
+
+function requestOnce(host: string): Promise<void> {
+  const from = Date.now()
+  const steps: string[] = []
+  const note = (step: string) => steps.push(`${step} after ${Date.now() - from} ms`)
+  return new Promise<void>((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(new Error(`${host} at ${new Date(from).toISOString()}: ${error.message} (${steps.join(', ')})`))
+    const options = { host: hostAddress(host), port: WEB_PORT, path: '/whoami', agent: false as const }
+    const request = get({ ...options, signal: AbortSignal.timeout(3_000) }, (response) => {
+      note('answered')
+      response.on('error', fail).on('end', resolve).resume()
+      if (response.statusCode !== 200) fail(new Error(`status ${response.statusCode}`))
+    })
+    request.on('socket', (socket) => socket.on('connect', () => note(`connected from ${socket.localPort}`)))
+    request.on('error', fail)
+  })
 }
 
 /** Process ids of parts of the lab, as the supervisor recorded them. */

@@ -37,11 +37,21 @@ const TEST_PACKAGES = {
   ps: 'procps',
   dockerd: 'docker.io',
   docker: 'docker-cli|docker.io',
+  'docker-compose': 'docker-compose',
+  'redis-server': 'redis-server',
+  rclone: 'rclone',
+  fusermount3: 'fuse3',
+  'mkfs.xfs': 'xfsprogs',
+  'mkfs.btrfs': 'btrfs-progs',
   iptables: 'iptables',
+  iperf3: 'iperf3',
   script: 'bsdutils',
   setpriv: 'util-linux',
 }
-const TEST_FILES = { '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk' }
+const TEST_FILES = {
+  '/usr/share/doc/fonts-noto-cjk': 'fonts-noto-cjk',
+  '/usr/lib/cni/bridge': 'containernetworking-plugins',
+}
 
 const NEEDS = {
   up: { root: true, packages: RUN_PACKAGES, files: {}, build: 'all' },
@@ -50,7 +60,7 @@ const NEEDS = {
   logs: { root: false, packages: {}, files: {}, build: 'infra' },
   lab: { root: true, packages: {}, files: {}, build: 'infra' },
   cli: { root: false, packages: {}, files: {}, build: 'all' },
-  bench: { root: true, packages: RUN_PACKAGES, files: {}, build: 'all' },
+  bench: { root: true, packages: { ...RUN_PACKAGES, iperf3: 'iperf3' }, files: {}, build: 'all' },
   test: { root: true, packages: TEST_PACKAGES, files: TEST_FILES, build: 'none' },
 }
 

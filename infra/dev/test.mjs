@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const repo = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const reports = join(repo, 'node_modules', '.berth-reports')
+const cgroupsModule = join(repo, 'infra', 'dist', 'cgroups.exec.js')
 rmSync(reports, { recursive: true, force: true })
 mkdirSync(reports, { recursive: true })
 process.env.BERTH_TEST_REPORTS = reports
@@ -45,8 +46,28 @@ const began = Date.now()
 const seconds = (from) => Math.round((Date.now() - from) / 1000)
 const failed = []
 
+/**
+ * Controllers that a machine with both cgroup versions left on v2 are mounted as v1 while the tests run: crun refuses such a machine, and `npm run up`
+ * does the same. Known once the build is there.
+ */
+let mountedHere
+async function readyCgroups() {
+  if (mountedHere || !existsSync(cgroupsModule)) return
+  const { missingControllers, mountControllers } = await import(cgroupsModule)
+  mountedHere = await mountControllers(missingControllers())
+  if (mountedHere.length > 0)
+    process.stdout.write(`mounted as cgroup v1 while testing: ${mountedHere.join(', ')}\n`)
+}
+
+async function restoreCgroups() {
+  if (!mountedHere?.length) return
+  const { unmountControllers } = await import(cgroupsModule)
+  await unmountControllers(mountedHere)
+}
+
 for (const [name, argv, fix] of STAGES) {
   if (only.length > 0 && !only.some((word) => name.includes(word))) continue
+  if (name.startsWith('tests with')) await readyCgroups()
   const from = Date.now()
   process.stdout.write(`\n== ${name}\n`)
   const result = spawnSync(argv[0], argv.slice(1), {
@@ -61,33 +82,61 @@ for (const [name, argv, fix] of STAGES) {
   if (name === 'build') break
 }
 
+const EXCERPT_LINES = 12
+const excerpt = (text = '') =>
+  text
+    .split('\n')
+    .slice(0, EXCERPT_LINES)
+    .map((line) => `    ${line}`)
+    .join('\n')
+
+function playwrightFailures(suite) {
+  const own = (suite.specs ?? []).filter((spec) => !spec.ok)
+  return [
+    ...own.map((spec) => {
+      const errors = spec.tests.flatMap((test) => test.results.flatMap((result) => result.errors))
+      return `${spec.file}: ${spec.title}\n${excerpt(errors.map((error) => error.message).join('\n'))}`
+    }),
+    ...(suite.suites ?? []).flatMap(playwrightFailures),
+  ]
+}
+
 /** Sums vitest's and Playwright's own JSON reports. */
 function count() {
-  const sum = { passed: 0, failed: 0, skipped: 0, reasons: [] }
+  const sum = { passed: 0, failed: 0, skipped: 0, reasons: [], failures: [] }
   for (const file of existsSync(reports) ? readdirSync(reports) : []) {
     const report = JSON.parse(readFileSync(join(reports, file), 'utf8'))
     if (report.stats) {
       sum.passed += report.stats.expected + report.stats.flaky
       sum.failed += report.stats.unexpected
       sum.skipped += report.stats.skipped
+      sum.failures.push(...report.suites.flatMap((suite) => playwrightFailures(suite)))
       continue
     }
     sum.passed += report.numPassedTests
     sum.failed += report.numFailedTests
     sum.skipped += report.numPendingTests + (report.numTodoTests ?? 0)
     for (const suite of report.testResults ?? []) {
-      for (const test of suite.assertionResults)
+      for (const test of suite.assertionResults) {
         if (test.status === 'pending' || test.status === 'skipped')
           sum.reasons.push(`${suite.name}: ${test.fullName}`)
+        if (test.status === 'failed')
+          sum.failures.push(`${suite.name}: ${test.fullName}\n${excerpt(test.failureMessages.join('\n'))}`)
+      }
+      if (suite.status === 'failed' && suite.assertionResults.length === 0)
+        sum.failures.push(`${suite.name}\n${excerpt(suite.message)}`)
     }
   }
   return sum
 }
 
+await restoreCgroups()
 const sum = count()
 for (const reason of sum.reasons) process.stdout.write(`skipped: ${reason}\n`)
 const skippedRoot = sum.reasons.filter((reason) => reason.includes('.root.test.ts'))
 if (process.env.CI && skippedRoot.length > 0) failed.push('root tests were skipped, which CI does not allow')
+// Once more at the end, where whoever sees only the end of a long output finds it.
+for (const failure of sum.failures) process.stdout.write(`\nfailed test: ${failure}\n`)
 process.stdout.write(`\nnpm test took ${seconds(began)} s\n`)
 if (failed.length > 0) process.stdout.write(`failed: ${failed.join('; ')}\n`)
 process.stdout.write(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped\n`)

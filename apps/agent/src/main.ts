@@ -5,6 +5,7 @@ import { startAgent } from './agent.js'
 import { readConfig } from './config/env.js'
 import { readStandaloneConfig, STANDALONE_FLAGS } from './config/standalone.js'
 import { doctor } from './doctor/doctor.exec.js'
+import { protectFromOom } from './oom-score.exec.js'
 import { startStandalone } from './standalone.exec.js'
 
 const EXIT_DEADLINE_MS = 2_000
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
 async function serve(): Promise<void> {
   const config = readConfig(process.env, hostname())
   const logger = createLogger('agent', config.logLevel)
+  protectFromOom(logger)
   const stop = new AbortController()
   await runUntilSignal(startAgent(config, systemClock, logger, stop.signal), logger, stop)
 }
@@ -42,6 +44,7 @@ async function serve(): Promise<void> {
 async function serveStandalone(flags: Readonly<Record<string, unknown>>): Promise<void> {
   const config = readStandaloneConfig(flags, process.env)
   const logger = createLogger('engine', config.logLevel)
+  protectFromOom(logger)
   await runUntilSignal(startStandalone(config, systemClock, logger), logger, new AbortController())
 }
 

@@ -41,7 +41,7 @@ export async function startStandalone(
 }
 
 function runtimeOptions(config: StandaloneConfig, logger: Logger): RuntimeOptions {
-  const { bridge, subnet } = config
+  const { bridge, subnet, volumePlugins } = config
   return {
     root: config.root,
     runRoot: config.runRoot,
@@ -52,6 +52,7 @@ function runtimeOptions(config: StandaloneConfig, logger: Logger): RuntimeOption
     compat: config.compat,
     network: { ...(bridge ? { bridge } : {}), ...(subnet ? { subnet } : {}) },
     registries: registriesOf(config),
+    ...(volumePlugins ? { volumePlugins: { sockets: volumePlugins, specs: [volumePlugins] } } : {}),
   }
 }
 

@@ -6,10 +6,17 @@ const TRUE = ['/bin/busybox', 'true']
 const IDLE = ['/bin/busybox', 'sleep', '1000000']
 const none = async (): Promise<void> => undefined
 
-/** Starts a container that does nothing; gives its id. */
-export async function startIdle(subject: Subject, bench: Bench): Promise<string> {
+/** Starts a container that does nothing; gives its id. `publish` is as the API's ExposedPorts and PortBindings. */
+export async function startIdle(
+  subject: Subject,
+  bench: Bench,
+  publish: Readonly<Record<string, readonly { readonly HostPort: string }[]>> = {},
+): Promise<string> {
   const { api, hostConfig } = subject
-  const body = { Image: bench.image, Cmd: IDLE, HostConfig: hostConfig }
+  const body = {
+    ...{ Image: bench.image, Cmd: IDLE, HostConfig: { ...hostConfig, PortBindings: publish } },
+    ExposedPorts: Object.fromEntries(Object.keys(publish).map((port) => [port, {}])),
+  }
   const { Id } = JSON.parse(await callApi(api, 'POST', '/containers/create', body, bench.signal)) as {
     Id: string
   }

@@ -38,8 +38,13 @@ function writeFiles(root: string): void {
 
 export async function packLayer(root: string, tar: string, signal: AbortSignal): Promise<Layer> {
   await run('tar', ['-C', root, '--numeric-owner', '-cf', tar, '.'], { signal })
-  return { tar, diffId: `sha256:${await sha256Of(tar)}` }
+  return layerOf(tar)
 }
+
+export const layerOf = async (tar: string): Promise<Layer> => ({
+  tar,
+  diffId: `sha256:${await sha256Of(tar)}`,
+})
 
 export const configOf = (layers: readonly Layer[]): string =>
   JSON.stringify({

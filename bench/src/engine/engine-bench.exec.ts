@@ -12,14 +12,19 @@ import { planRounds } from '../rounds.js'
 import { execApiGauge, lifeGauge } from './api-gauges.client.js'
 import { makeBigLayers, packArchive, packLayer } from './big-image.exec.js'
 import { type BlobServer, serveImage } from './blob-server.exec.js'
+import { buildGauge } from './build.exec.js'
 import { cliRunGauge, cliStartGauge, execCliGauge } from './cli-gauges.exec.js'
+import { makeDebianBase } from './debian-base.exec.js'
 import { mountDisk } from './disk.exec.js'
 import { type EngineReport, type Failure, type Measured, planEngineReport } from './engine-report.js'
 import { BIG, loadGauge, loadImage, pullGauge } from './image-gauges.client.js'
 import { manyGauge } from './many.exec.js'
+import { namesGauge } from './names.exec.js'
+import { networkGauge } from './network-gauge.client.js'
 import { type Figures, type GroupId, groupsOf, isHeavy, runsOf } from './rows.js'
 import type { Bench, BigImage, Gauge, Gauges, Subject } from './subject.js'
 import { SUBJECTS } from './subjects.exec.js'
+import { trafficGauge } from './traffic.exec.js'
 
 const GAUGES: Gauges = {
   life: lifeGauge,
@@ -27,9 +32,13 @@ const GAUGES: Gauges = {
   'cli-run': cliRunGauge,
   'exec-api': execApiGauge,
   'exec-cli': execCliGauge,
+  network: networkGauge,
+  names: namesGauge,
+  traffic: trafficGauge,
   many: manyGauge,
   pull: pullGauge,
   load: loadGauge,
+  build: buildGauge,
 }
 
 type Say = (text: string) => void
@@ -59,6 +68,7 @@ export async function benchEngines(
       image: `localhost/berth-bench:${id}`,
       containers: options.containers,
       bigImage: () => images.big(),
+      debianBase: () => images.debian(),
     }
     const failures = await openAll(subjects, site, await images.small(bench.image), say)
     const measured = await measureAll(subjects, bench, options, failures, say)
@@ -151,6 +161,7 @@ async function measureGroup(
 /** The images, made when they are asked for. */
 class Images {
   private made: Promise<BigImage> | undefined
+  private base: Promise<string> | undefined
   private server: BlobServer | undefined
 
   constructor(
@@ -169,6 +180,11 @@ class Images {
   big(): Promise<BigImage> {
     this.made ??= this.makeBig()
     return this.made
+  }
+
+  debian(): Promise<string> {
+    this.base ??= makeDebianBase(join(this.dir, 'debian'), this.signal)
+    return this.base
   }
 
   private async makeBig(): Promise<BigImage> {

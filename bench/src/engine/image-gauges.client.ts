@@ -8,7 +8,7 @@ import type { Bench, OpenGauge, Subject } from './subject.js'
 const DEADLINE_MS = 300_000
 
 /** Sends a body, or none, and reads progress lines to their end. @throws bench.api_failed with what the engine says went wrong */
-function stream(
+export function stream(
   { api }: Subject,
   path: string,
   body: NodeJS.ReadableStream | undefined,
@@ -46,7 +46,7 @@ function stream(
   })
 }
 
-const removeImage = async ({ api }: Subject, { signal }: Bench, name: string): Promise<void> =>
+export const removeImage = async ({ api }: Subject, { signal }: Bench, name: string): Promise<void> =>
   void (await callApi(api, 'DELETE', `/images/${encodeURIComponent(name)}?force=1`, undefined, signal))
 
 /** Loads an archive of `docker save`. */

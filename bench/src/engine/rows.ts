@@ -7,7 +7,19 @@ export interface Row {
   readonly group: GroupId
 }
 
-export type GroupId = 'life' | 'cli-start' | 'cli-run' | 'exec-api' | 'exec-cli' | 'many' | 'pull' | 'load'
+export type GroupId =
+  | 'life'
+  | 'cli-start'
+  | 'cli-run'
+  | 'exec-api'
+  | 'exec-cli'
+  | 'network'
+  | 'names'
+  | 'traffic'
+  | 'many'
+  | 'pull'
+  | 'load'
+  | 'build'
 
 const row = (group: GroupId, unit: Unit, title: string | Row['title']): Row => ({
   group,
@@ -22,6 +34,12 @@ export const ROWS = {
   'cli-run': row('cli-run', 'ms', 'command line: run --rm IMAGE true'),
   'exec-api': row('exec-api', 'ms', 'API: exec of true'),
   'exec-cli': row('exec-cli', 'ms', 'command line: exec of true'),
+  'network-life': row('network', 'ms', 'API: network create, connect a container, disconnect, remove'),
+  'names-p50': row('names', 'ms', 'names: 5,000 a second from one container, median'),
+  'names-p99': row('names', 'ms', 'names: 5,000 a second from one container, 99th percentile'),
+  'traffic-between': row('traffic', 'ms', 'iperf3: 4 GiB from container to container'),
+  'traffic-published': row('traffic', 'ms', 'iperf3: 4 GiB from the host to a published port'),
+  connections: row('traffic', 'ms', '5,000 connections to a published port, 16 in flight'),
   'many-start': row('many', 'ms', (count) => `${count} created and started, 16 in flight`),
   ps: row('many', 'ms', (count) => `command line: ps of ${count}`),
   'engine-memory': row('many', 'KiB', (count) => `engine's memory with ${count} idle, PSS`),
@@ -30,6 +48,9 @@ export const ROWS = {
   'many-remove': row('many', 'ms', (count) => `${count} force-removed, 16 in flight`),
   pull: row('pull', 'ms', 'pull: 450 MB, 20,000 files, 4 layers'),
   load: row('load', 'ms', 'load of the same from an archive'),
+  'build-cold': row('build', 'ms', 'build: 12 steps, 3 stages on Debian, nothing cached'),
+  'build-cached': row('build', 'ms', 'build: the same again'),
+  'build-changed': row('build', 'ms', 'build: again with one file changed'),
 } as const
 
 export type RowId = keyof typeof ROWS
@@ -44,7 +65,7 @@ export const groupsOf = (rows: readonly RowId[]): readonly GroupId[] => [
 ]
 
 /** What takes seconds is measured three times at most, and not warmed up. */
-const HEAVY: readonly GroupId[] = ['many', 'pull', 'load']
+const HEAVY: readonly GroupId[] = ['names', 'traffic', 'many', 'pull', 'load', 'build']
 const HEAVY_RUNS_MAX = 3
 
 export const isHeavy = (group: GroupId): boolean => HEAVY.includes(group)

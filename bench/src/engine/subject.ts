@@ -42,6 +42,8 @@ export interface Bench {
   readonly containers: number
   /** Made when first asked for. */
   bigImage(): Promise<BigImage>
+  /** As `bigImage`: an archive of `BASE`. */
+  debianBase(): Promise<string>
 }
 
 export interface BigImage {

@@ -7,8 +7,9 @@ const AGENT = join(import.meta.dirname, '..', '..', '..', 'apps', 'agent', 'dist
 export function berthEngine({ dir, socket, cgroupParent }: EngineSite): EngineCommand {
   const paths = ['--socket', socket, '--root', `${dir}/root`, '--run-root', `${dir}/run`]
   const settings = ['--cgroup-parent', cgroupParent, '--compat', 'docker', '--allow-old-crun']
+  const plugins = ['--volume-plugins', `${dir}/plugins`]
   return {
     name: 'berth',
-    argv: [process.execPath, AGENT, 'serve', '--standalone', ...paths, ...settings],
+    argv: [process.execPath, AGENT, 'serve', '--standalone', ...paths, ...settings, ...plugins],
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { startTestPlugin } from '@berth/runtime/testing'
 import type { TestProject } from 'vitest/node'
 import { dockerWith } from './command.js'
 import { type Confined, startConfined } from './confined.js'
@@ -8,6 +9,7 @@ import type { EngineSite } from './engine.js'
 import { berthEngine } from './engine-berth.js'
 import { dockerEngine } from './engine-docker.js'
 import { packImages, TINY } from './images.js'
+import { PLUGIN } from './plugin.js'
 
 const ENGINES = { berth: berthEngine, docker: dockerEngine }
 const READY_MS = 20_000
@@ -30,10 +32,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   writeFileSync(join(dir, 'daemon.json'), '{}')
   mkdirSync(join(dir, 'client'))
+  const plugin = await startTestPlugin({ socket: `${dir}/plugins/${PLUGIN}.sock`, dir: `${dir}/kept` })
   const command = open(site)
   const engine = startConfined(site, command)
   const close = async () => {
     await engine.stop()
+    await plugin.stop()
     rmSync(dir, { recursive: true, force: true })
   }
   try {

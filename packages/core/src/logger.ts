@@ -1,4 +1,4 @@
-import { pino } from 'pino'
+import { createRequire } from 'node:module'
 
 /** Structured log: one flat line per unit of work. `child` adds fields to every line below it. */
 export interface Logger {
@@ -9,8 +9,12 @@ export interface Logger {
   child(fields: Readonly<Record<string, unknown>>): Logger
 }
 
-/** JSON lines on stdout; level by name (`debug` to `error`). */
+/**
+ * JSON lines on stdout; level by name (`debug` to `error`). The library is loaded by the first call: processes that live for one task (unpackers, probes)
+ * import this module without logging, and loading it takes longer than their work.
+ */
 export function createLogger(part: string, level = 'info'): Logger {
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
   return pino({ level, base: { part }, timestamp: pino.stdTimeFunctions.isoTime }) as unknown as Logger
 }
 

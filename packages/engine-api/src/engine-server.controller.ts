@@ -156,6 +156,7 @@ function findRoute(
   router: Router<Route>,
   { request, response, socket, isUpgrade, signal }: Incoming,
 ): { readonly handler: Route; readonly made: HttpCall } {
+  refusePages(request)
   const [rawPath = '/', ...queries] = originForm(request.url ?? '/').split('?')
   const { version, path } = negotiateVersion(rawPath, options.server)
   const found = router.find(request.method ?? 'GET', path)
@@ -173,6 +174,18 @@ function findRoute(
     body: isUpgrade ? takeBytes(socket, upgradedLength(request)) : request,
   })
   return { handler: found.route, made }
+}
+
+/**
+ * Only browsers send an Origin, and no page is a client of this API: whoever puts a proxy before the socket does not open it to the pages that its
+ * users happen to visit (DNS rebinding, cross-site requests; ASVS 3.5.2). @throws engine.origin_refused
+ */
+function refusePages({ headers }: IncomingMessage): void {
+  if (headers.origin === undefined) return
+  throw fault.permissionDenied(
+    'engine.origin_refused',
+    `requests of web pages (Origin: ${headers.origin.slice(0, 200)}) are not answered here: use the dashboard's API`,
+  )
 }
 
 /** `http://docker/v1.44/info`, as clients behind a proxy ask, is `/v1.44/info`. */

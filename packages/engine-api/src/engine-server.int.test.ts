@@ -132,7 +132,7 @@ test('what a handler throws is docker’s error with the status of its kind', as
   expect((await ask(path, '/silent')).status).toBe(500)
 })
 
-test('a JSON body is read whole, chunked or not, up to the limit and not beyond', async () => {
+test('E12: a JSON body is read whole, chunked or not, up to the limit and not beyond', async () => {
   const path = await serve([echoBody])
   const post = (body: string, headers: Record<string, string> = json) =>
     ask(path, '/echo', { method: 'POST', body, headers })
@@ -160,12 +160,12 @@ test.each([
   ],
   ['two lengths', 'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}'],
   ['no HTTP', '\u0016\u0003\u0001\r\n\r\n'],
-])('a request whose end is doubtful (%s) is refused and its connection ends', async (_what, bytes) => {
+])('E12: a request whose end is doubtful (%s) is refused and its connection ends', async (_what, bytes) => {
   const path = await serve([echoBody])
   expect(await raw(path, bytes).all).toMatch(/^HTTP\/1.1 400 Bad Request/)
 })
 
-test('bytes after a body of length 0 are not part of it', async () => {
+test('E12: bytes after a body of length 0 are not part of it', async () => {
   const path = await serve([echoBody])
   const answers = await raw(path, 'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n{"a":1}', true)
     .all
@@ -181,6 +181,34 @@ const upper = route('POST', '/hijack', async (call) => {
   for await (const chunk of duplex) duplex.write(String(chunk).toUpperCase())
   duplex.write('eof')
   duplex.end()
+})
+
+test.each([
+  ['its length is told by chunks', 'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ['it would rather speak HTTP/2', 'HTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 0\r\n\r\n'],
+])('E12: on a request that upgrades nothing is guessed: %s', async (what, rest) => {
+  const path = await serve([upper])
+  const upgrade = what.includes('HTTP/2')
+    ? 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n'
+    : UPGRADE
+  const { socket, all } = raw(path, `POST /hijack HTTP/1.1\r\nHost: x\r\n${upgrade}${rest}`)
+  await new Promise((resolve) => socket.once('readable', resolve))
+  socket.end()
+  expect(await all).toMatch(what.includes('HTTP/2') ? /body=;/ : /^HTTP\/1.1 400 Bad Request/)
+})
+
+test.each([
+  ['E16: a page of a website', { Origin: 'https://evil.example' }, 403],
+  ['E16: a page without an origin of its own', { Origin: 'null' }, 403],
+  ['docker’s own clients', {}, 200],
+])('%s is answered accordingly', async (_who, headers, status) => {
+  const path = await serve([echoBody])
+  const answer = await ask(path, '/echo', {
+    method: 'POST',
+    body: '{"a":1}',
+    headers: { ...json, ...headers },
+  })
+  expect(answer.status).toBe(status)
 })
 
 test('an upgraded connection gives the handler its body, then raw bytes; the end of the input does not end the output', async () => {

@@ -96,6 +96,7 @@ export class HttpCall implements Call {
     const { response, signal } = this.parts
     response.writeHead(options.status ?? 200, { 'Content-Type': contentType, ...options.headers })
     response.flushHeaders()
+    options.cut?.addEventListener('abort', () => response.destroy(), { once: true })
     const write = (chunk: Uint8Array | string): Promise<void> => {
       if (response.destroyed) return Promise.reject(gone())
       return response.write(chunk) ? Promise.resolve() : drained(response, signal)

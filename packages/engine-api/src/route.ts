@@ -56,6 +56,8 @@ export interface Call {
 export type AnswerHeaders = Readonly<Record<string, string>>
 
 export interface StreamOptions {
+  /** Ends the connection in the middle, whatever the client has not read yet. */
+  readonly cut?: AbortSignal
   readonly status?: number
   readonly headers?: AnswerHeaders
 }

@@ -48,6 +48,9 @@ function isAnswered(path: string): Promise<boolean> {
   })
 }
 
+/** Where it is full a unix socket answers EAGAIN, which clients take for an error; node's 511 is few for a fleet's tools that reconnect at once. */
+const BACKLOG = 4_096
+
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (error: Error) =>
@@ -62,7 +65,7 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', refuse)
     // The mask and not only chmod: between bind, which happens in this call, and chmod nobody else may get in.
     const mask = process.umask(0o117)
-    server.listen(path, () => {
+    server.listen({ path, backlog: BACKLOG }, () => {
       server.off('error', refuse)
       resolve()
     })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ContainerId } from '@berth/core'
@@ -24,6 +24,7 @@ const CREATE = [
   'container.create.after_mounts',
   'container.create.after_commit',
 ]
+const BUILD = ['build.step.after_fill']
 const START = [
   'container.start.after_mount',
   'container.start.after_spawn',
@@ -37,8 +38,8 @@ const REMOVE = [
   'container.remove.after_teardown',
   'container.remove.after_files',
 ]
-/** Met in volumes.root.test.ts, which has volumes. */
-const VOLUME = ['container.create.after_volume']
+/** Met in volumes.root.test.ts, plugins.root.test.ts and copies.root.test.ts, which have volumes. */
+const VOLUME = ['container.create.after_volume', 'volume.mount.after_row', 'volume.copy.before_row']
 const EXIT = ['container.exit.after_row']
 const PAUSE = ['container.pause.after_freeze']
 const UPDATE = ['container.update.after_row']
@@ -50,6 +51,15 @@ const PULL = [
   'layer.before_row',
   'pull.after_layer',
   'pull.before_commit',
+]
+/** Met in networks/model/user-networks.root.test.ts, which has networks. */
+const NETWORK = [
+  'network.create.after_row',
+  'network.create.after_link',
+  'network.remove.after_link',
+  'network.connect.after_row',
+  'network.connect.after_plug',
+  'network.disconnect.after_unplug',
 ]
 const HOW = ['kill', 'error'] as const
 const crossed = (names: readonly string[]) => names.flatMap((name) => HOW.map((how) => [how, name] as const))
@@ -131,11 +141,23 @@ test('every failpoint of the runtime is met by a test here', () => {
     .flatMap((path) => [...readFileSync(join(src, path), 'utf8').matchAll(/\bfailpoint\('([^']+)'\)/g)])
     .map((match) => match[1])
   expect([...new Set(names)].sort()).toEqual(
-    [...CREATE, ...VOLUME, ...START, ...REMOVE, ...EXIT, ...PAUSE, ...UPDATE, ...RESTART, ...PULL].sort(),
+    [
+      ...CREATE,
+      ...VOLUME,
+      ...BUILD,
+      ...START,
+      ...REMOVE,
+      ...EXIT,
+      ...PAUSE,
+      ...UPDATE,
+      ...RESTART,
+      ...PULL,
+      ...NETWORK,
+    ].sort(),
   )
 })
 
-describe('done or undone, never half', () => {
+describe('F7: done or undone, never half', () => {
   test.each(crossed(CREATE))('create meets %s at %s', async (how, failpoint) => {
     await prepared(async () => {})
     await crash(how, failpoint, ['containers', 'create', SLEEPER])
@@ -281,6 +303,27 @@ describe('done or undone, never half', () => {
     const opened = await open()
     await until('it runs', async () => (await opened.containers.inspect(container.id)).state === 'running')
     await opened.containers.remove(container.id, { force: true })
+  })
+
+  test.each(crossed(BUILD))('a build meets %s at %s', async (how, failpoint) => {
+    await prepared(async () => undefined)
+    const contextDir = `${host.dir}/context`
+    mkdirSync(contextDir)
+    writeFileSync(`${contextDir}/Dockerfile`, 'FROM tiny:1\nRUN echo built > /built\n')
+    const request = { contextDir, tags: ['built:1'] }
+    await crash(how, failpoint, ['images', 'build', request])
+    const opened = await open()
+    expect(await opened.images.find('built:1')).toBeUndefined()
+    expect(readdirSync(`${host.options.root}/l`).filter((name) => !/^\d+$/.test(name))).toEqual([])
+    expect(mountsBelow(host.options.runRoot)).toEqual([])
+    const { image } = await opened.build(request)
+    const container = await opened.containers.create({
+      ...SLEEPER,
+      image: image.id,
+      command: ['cat', '/built'],
+    })
+    await opened.containers.start(container.id)
+    expect(await opened.containers.wait(container.id)).toMatchObject({ code: 0 })
   })
 
   describe('pull', () => {

@@ -11,8 +11,8 @@ export class EventBus<Event> {
   }
 
   /** From this call on until `signal` aborts. @throws events.reader_too_slow */
-  subscribe(signal: AbortSignal): AsyncGenerator<Event> {
-    const reader = new Reader<Event>()
+  subscribe(signal: AbortSignal, onTooSlow?: () => void): AsyncGenerator<Event> {
+    const reader = new Reader<Event>(onTooSlow)
     const push = (event: Event) => reader.push(event)
     this.readers.add(push)
     const leave = () => {
@@ -34,9 +34,15 @@ class Reader<Event> {
   private wake: (() => void) | undefined
   private overflow = false
 
+  constructor(private readonly onTooSlow: (() => void) | undefined) {}
+
   push(event: Event): void {
-    if (this.buffer.length >= BUFFER_MAX) this.overflow = true
-    else this.buffer.push(event)
+    if (this.overflow) return
+    if (this.buffer.length < BUFFER_MAX) this.buffer.push(event)
+    else {
+      this.overflow = true
+      this.onTooSlow?.()
+    }
     this.ring()
   }
 

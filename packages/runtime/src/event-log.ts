@@ -31,12 +31,12 @@ export class EventLog {
    * Past events from `sinceNanos` on, then live ones, none between left out, until `untilNanos` has come or the signal aborts. Listens from
    * this call on, not from the first read. @throws events.reader_too_slow
    */
-  read({ signal, sinceNanos, untilNanos }: EventOptions): AsyncGenerator<RuntimeEvent> {
+  read({ signal, sinceNanos, untilNanos, onTooSlow }: EventOptions): AsyncGenerator<RuntimeEvent> {
     const isIn = ({ atNanos }: RuntimeEvent) =>
       (sinceNanos === undefined || atNanos >= sinceNanos) &&
       (untilNanos === undefined || atNanos <= untilNanos)
     const over = new AbortController()
-    const live = this.bus.subscribe(AbortSignal.any([signal, over.signal]))
+    const live = this.bus.subscribe(AbortSignal.any([signal, over.signal]), onTooSlow)
     const past = sinceNanos === undefined ? [] : this.history.filter(isIn)
     if (untilNanos !== undefined) void this.endAt(untilNanos, over, signal)
     return joined(past, live, isIn, () => over.abort())

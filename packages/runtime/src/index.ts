@@ -4,3 +4,7 @@ export { fitsPlatform, formatPlatform } from './images/platform.js'
 export { formatReference, parseReference, type Reference } from './images/reference.js'
 export { type PurgeOptions, purgeHost } from './purge.exec.js'
 export { openRuntime } from './runtime.js'
+export {
+  decodeExport as decodeVolumeExport,
+  encodeExport as encodeVolumeExport,
+} from './volumes/copies/frames.js'

@@ -24,4 +24,15 @@ export const METADATA_MIGRATIONS: readonly string[] = [
    ) STRICT;
    CREATE TABLE identity (id INTEGER PRIMARY KEY CHECK (id = 1), uuid TEXT NOT NULL) STRICT;`,
   `CREATE TABLE volume (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE volume_mount (
+     id TEXT PRIMARY KEY, driver TEXT NOT NULL, volume TEXT NOT NULL, holder TEXT NOT NULL
+   ) STRICT;`,
+  `CREATE TABLE build_record (
+     key TEXT PRIMARY KEY, record TEXT NOT NULL, size_bytes INTEGER NOT NULL, used_at_ms INTEGER NOT NULL, uses INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE build_file (inode TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
+   CREATE TABLE build_selection (key TEXT PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+   CREATE TABLE build_mount (id TEXT NOT NULL, dir INTEGER NOT NULL UNIQUE, used_at_ms INTEGER NOT NULL, uses INTEGER NOT NULL, PRIMARY KEY (id, dir)) STRICT;
+   CREATE TABLE build_provenance (image_id TEXT PRIMARY KEY REFERENCES image(id) ON DELETE CASCADE, record TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE network (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record TEXT NOT NULL) STRICT;`,
 ]

@@ -73,6 +73,7 @@ test.each([
   ['BERTH_ALLOW_OLD_CRUN', 'perhaps'],
   ['BERTH_LOG_LEVEL', 'loud'],
   ['BERTH_ENGINE_SOCKET', 'docker.sock'],
+  ['BERTH_ENGINE_SOCKET', 'tcp://0.0.0.0:2375'],
   ['BERTH_NODE_LABELS', 'zone'],
   ['BERTH_NODE_LABELS', 'zone=a,=b'],
 ])('%s=%j is refused and the message names the variable', (name, value) => {

@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import { z } from 'zod'
+import { socketPath } from './standalone.js'
 
 const PORT_MAX = 65_535
 const address = z
@@ -22,7 +23,7 @@ const envSchema = z.object({
   BERTH_REGISTRY_ENDPOINT: z.url({ protocol: /^https$/ }).optional(),
   BERTH_ALLOW_OLD_CRUN: z.stringbool().default(false),
   BERTH_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  BERTH_ENGINE_SOCKET: z.union([empty, path]).optional(),
+  BERTH_ENGINE_SOCKET: z.union([empty, socketPath]).optional(),
   BERTH_NODE_LABELS: z.string().default(''),
 })
 

@@ -13,6 +13,7 @@ test('without flags and variables an engine has the documented places', () => {
     subnet: undefined,
     insecureRegistries: [],
     registryMirrors: {},
+    volumePlugins: undefined,
     logLevel: 'info',
     allowOldCrun: false,
   })
@@ -39,6 +40,7 @@ test('a mirror is for docker.io unless it names a host', () => {
 
 test.each([
   [{ socket: 'docker.sock' }, 'socket'],
+  [{ socket: 'tcp://0.0.0.0:2375' }, 'socket'],
   [{ 'run-root': `/run/${'x'.repeat(60)}` }, 'run-root'],
   [{ compat: 'podman' }, 'compat'],
   [{ subnet: 'fd00::/64' }, 'subnet'],
@@ -49,3 +51,13 @@ test.each([
     expect.objectContaining({ code: 'config.invalid', message: expect.stringContaining(`--${name}`) }),
   )
 })
+
+test.each(['tcp://0.0.0.0:2375', '0.0.0.0:2375', 'fd://', 'npipe:////./pipe/docker'])(
+  'E15: the engine does not listen on %s, and says what it listens on',
+  (socket) => {
+    expect(() => readStandaloneConfig({ socket }, {})).toThrow(
+      /unix socket: the engine does not listen on TCP/,
+    )
+    expect(() => readStandaloneConfig({}, { BERTH_ENGINE_SOCKET: socket })).toThrow(/unix socket/)
+  },
+)

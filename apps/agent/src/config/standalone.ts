@@ -6,8 +6,13 @@ const path = z.string().startsWith('/', 'must be an absolute path')
 /** Unix socket paths have 108 bytes with their end mark, and conmon's lie below the run root. */
 const RUN_ROOT_MAX = 60
 
+/** Without TLS and certificates whoever reaches a port is root (docker only warns): there is no other listener than this. */
+export const socketPath = z
+  .string()
+  .startsWith('/', 'must be the absolute path of a unix socket: the engine does not listen on TCP')
+
 const schema = z.object({
-  socket: path.default('/run/berth/docker.sock'),
+  socket: socketPath.default('/run/berth/docker.sock'),
   root: path.default('/var/lib/berth'),
   'run-root': path.max(RUN_ROOT_MAX, `must have at most ${RUN_ROOT_MAX} characters`).default('/run/berth'),
   'cgroup-parent': path.default('/berth'),
@@ -23,6 +28,7 @@ const schema = z.object({
     .optional(),
   'insecure-registry': z.array(z.string()).default([]),
   'registry-mirror': z.array(z.string()).default([]),
+  'volume-plugins': path.optional(),
   'log-level': z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   'allow-old-crun': z.boolean().default(false),
 })
@@ -38,6 +44,7 @@ export const STANDALONE_FLAGS = {
   subnet: { type: 'string' },
   'insecure-registry': { type: 'string', multiple: true },
   'registry-mirror': { type: 'string', multiple: true },
+  'volume-plugins': { type: 'string' },
   'log-level': { type: 'string' },
   'allow-old-crun': { type: 'boolean' },
 } as const
@@ -56,6 +63,8 @@ export interface StandaloneConfig {
   readonly insecureRegistries: readonly string[]
   /** `HOST=URL`, or a URL for docker.io. */
   readonly registryMirrors: Readonly<Record<string, readonly string[]>>
+  /** Directory of sockets and spec files of volume plugins; undefined for docker's own directories. */
+  readonly volumePlugins: string | undefined
   readonly logLevel: string
   readonly allowOldCrun: boolean
 }
@@ -87,6 +96,7 @@ export function readStandaloneConfig(flags: Flags, env: NodeJS.ProcessEnv): Stan
     subnet: data.subnet,
     insecureRegistries: data['insecure-registry'],
     registryMirrors: parseMirrors(data['registry-mirror']),
+    volumePlugins: data['volume-plugins'],
     logLevel: data['log-level'],
     allowOldCrun: data['allow-old-crun'],
   }

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@berth/core'
 import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
+import { buildRoutes } from './build/build.controller.js'
 import { containerRoutes } from './containers/containers.controller.js'
 import { summaryAnswer } from './containers/list-answer.js'
 import { imageTransferRoutes } from './images/image-transfers.controller.js'
@@ -9,6 +10,7 @@ import { networkRoutes } from './networks/networks.controller.js'
 import type { EngineFacts } from './system/info-json.js'
 import { EngineCounters } from './system/metrics.js'
 import { systemRoutes } from './system/system.controller.js'
+import { volumeCopyRoutes } from './volumes/copies.controller.js'
 import { volumeRoutes } from './volumes/volumes.controller.js'
 
 export const API_VERSION = '1.44'
@@ -56,9 +58,11 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
   return [
     ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
+    ...buildRoutes({ runtime, nowMs }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),
-    ...networkRoutes({ runtime, startedAt: new Date(nowMs()).toISOString() }),
+    ...volumeCopyRoutes(runtime),
+    ...networkRoutes(runtime),
     ...systemRoutes({
       ...{ runtime, engine, counters, nowMs },
       containerSummary: (container, image, sizes) =>

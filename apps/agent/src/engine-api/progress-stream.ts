@@ -24,8 +24,9 @@ export class ProgressStream {
       await work()
     } catch (error) {
       if (!this.stream) throw error
-      const { message } = Fault.from(error)
-      this.tell({ errorDetail: { message }, error: message })
+      const { message, params } = Fault.from(error)
+      const code = typeof params.exitCode === 'number' ? { code: params.exitCode } : {}
+      this.tell({ errorDetail: { ...code, message }, error: message })
     }
     this.stream ??= this.call.stream('application/json')
     await this.tail

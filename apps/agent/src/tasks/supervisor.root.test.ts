@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { DesiredState, PortMode } from '@berth/proto'
 import type { ContainerInfo, Runtime } from '@berth/runtime'
 import { buildTinyImage, makeTestHost, openTestRegistry, type TestHost, until } from '@berth/runtime/testing'
@@ -54,9 +55,11 @@ const watchStops = (runtime: Runtime): Runtime => ({
         : Reflect.get(target, key).bind(target),
   }),
   volumes: runtime.volumes,
+  networks: runtime.networks,
   diskUsage: (signal) => runtime.diskUsage(signal),
   events: (signal) => runtime.events(signal),
   build: (request) => runtime.build(request),
+  builds: runtime.builds,
   info: () => runtime.info(),
   close: () => runtime.close(),
 })
@@ -133,6 +136,25 @@ describe('what is assigned', () => {
     await says('a', 'shutdown')
     expect(await containersOf('a')).toEqual([])
     expect(publishedAtStop).toEqual([false])
+  })
+
+  test('a connection that is there when a task is stopped is served to its end, by a program that ends when it is asked to', async () => {
+    const publishedPort = await freePort()
+    const port = { protocol: 'tcp', targetPort: 80, publishedPort, mode: PortMode.PORT_MODE_NODE }
+    const command = ['nc', '-ll', '-p', '80', '-e', 'sh', '-c', 'echo begun; sleep 0.5; echo served']
+    const container = { command, ports: [port] }
+    apply({ taskId: 'a', container })
+    await says('a', 'running')
+    const socket = connect(publishedPort, '127.0.0.1')
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (data) => {
+      answer += data
+    })
+    await once(socket, 'data')
+    apply({ taskId: 'a', desiredState: DesiredState.DESIRED_STATE_SHUTDOWN, container })
+    await once(socket, 'close')
+    expect(answer).toBe('begun\nserved\n')
+    await says('a', 'shutdown')
   })
 
   test('a task that should be down before it ever ran is shut down without a container', async () => {

@@ -1,15 +1,17 @@
 import { assertNever, backoffMs, type Clock, Fault, failpoint, type Logger } from '@berth/core'
 import type { TaskState } from '@berth/domain'
 import type { Assignment, TaskStatus } from '@berth/proto'
-import type { ContainerExit, ContainerInfo, Runtime } from '@berth/runtime'
+import type { ContainerExit, ContainerInfo, PortMapping, Runtime } from '@berth/runtime'
 import type { Reporter } from '../report/reporter.loop.js'
 import { containerSpec, probePorts } from './container-spec.js'
 import { planStep, type Step, type Wanted } from './plan-step.js'
 import type { Slots } from './slots.js'
 import { waitForPorts } from './steps/probe.exec.js'
+import { untilQuiet } from './steps/quiet-ports.exec.js'
 import { conclusion, taskStatus } from './task-status.js'
 
 const READY_MS = 10_000
+const FINISH_MS = 2_000
 const BACKOFF = { initialMs: 300, maxMs: 10_000 }
 /** About half a minute of trying before another node gets its chance. */
 const TRIES_MAX = 8
@@ -115,7 +117,7 @@ export class TaskRunner {
       case 'conclude':
         return this.conclude(container)
       case 'stop':
-        return this.stop(container)
+        return this.stop(container, interrupt)
       case 'remove':
         return this.remove(container)
       case 'shut':
@@ -199,10 +201,19 @@ export class TaskRunner {
     this.report(end.state, { ...end, container })
   }
 
-  /** New connections stay away first; established ones have the stop timeout to finish. */
-  private async stop(container: ContainerInfo | undefined): Promise<void> {
+  /**
+   * New connections stay away first; those that are there have a moment to finish, since many programs end at once when they are asked to.
+   * Whoever wants it gone meanwhile ends the moment.
+   */
+  private async stop(container: ContainerInfo | undefined, interrupt: AbortSignal): Promise<void> {
     if (!container) return
     await this.deps.runtime.containers.unpublish(container.id)
+    if (container.published && container.pid !== undefined) {
+      const { ports = [], stopTimeoutMs = FINISH_MS } = container.spec
+      const withinMs = Math.min(stopTimeoutMs, FINISH_MS)
+      const busy = { pid: container.pid, ports: tcpPorts(ports), withinMs }
+      await untilQuiet(busy, this.deps.clock, interrupt)
+    }
     await this.deps.runtime.containers.stop(container.id)
   }
 
@@ -248,3 +259,6 @@ export class TaskRunner {
     this.deps.reporter.report(status)
   }
 }
+
+const tcpPorts = (ports: readonly PortMapping[]): readonly number[] =>
+  ports.filter(({ protocol }) => protocol === 'tcp').map(({ containerPort }) => containerPort)

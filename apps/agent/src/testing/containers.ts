@@ -41,6 +41,8 @@ export const aHost: RuntimeInfo = {
   memoryBytes: 8e9,
   warnings: [],
   root: '/var/lib/berth',
+  runRoot: '/run/berth',
   id: '00000000-0000-4000-8000-000000000000',
+  networkIds: { bridge: 'b'.repeat(64), host: 'c'.repeat(64), none: 'd'.repeat(64) },
   network: { bridge: 'berth0', subnet: '10.88.0.0/16', gateway: '10.88.0.1' },
 }

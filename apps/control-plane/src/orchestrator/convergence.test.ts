@@ -126,7 +126,21 @@ test('whatever happened to a cluster, once its hosts are back it becomes what th
       expect(cluster.verdicts.length).toBeLessThanOrEqual(history.length + 2)
       expect(counts.reduce((sum, count) => sum + count, 0)).toBe(cluster.services.get('web')?.spec.replicas)
     }),
-    { numRuns: 150 },
+    {
+      numRuns: 150,
+      examples: [
+        [
+          { order: 'start-first', parallelism: 1, onFailure: 'rollback' },
+          [
+            { do: 'scale', service: 'api', to: 5 },
+            { do: 'pass', rounds: 2 },
+            { do: 'availability', node: 'a', to: 'drain' },
+            { do: 'update', service: 'api', broken: false },
+            { do: 'pass', rounds: 1 },
+          ],
+        ],
+      ],
+    },
   )
 })
 

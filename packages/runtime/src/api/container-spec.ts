@@ -1,3 +1,4 @@
+import type { EndpointSpec } from './networks.js'
 import type { ConsoleSize } from './stdio.js'
 
 /**
@@ -44,8 +45,16 @@ export interface ContainerSpec {
   readonly dns?: DnsSpec
   /** `bridge` (default), `none`, `host`, or the namespace of another container. */
   readonly network?: 'bridge' | 'none' | 'host' | ContainerNamespace
+  /**
+   * Instead of the default network alone: networks by name or id, in the order of their interfaces; `bridge` is the default one. They are looked
+   * for at each start. Excludes every other `network`.
+   */
+  readonly networks?: Readonly<Record<string, EndpointSpec>>
   readonly ports?: readonly PortMapping[]
-  /** When host ports are taken: at create and until removal (default), or, as docker has it, from each start to its end. */
+  /**
+   * When host ports and addresses of `networks` are taken: at create and until removal (default), or, as docker has it, from each start to its
+   * end.
+   */
   readonly portsHeld?: 'always' | 'while-up'
   readonly macAddress?: string
 
@@ -163,6 +172,8 @@ export type MountSpec =
       /** A directory of the volume, below its root. */
       readonly subpath?: string
       readonly labels?: Readonly<Record<string, string>>
+      /** Of a volume that is made; `local` when absent. */
+      readonly driver?: string
       readonly driverOptions?: Readonly<Record<string, string>>
     }
   | {

@@ -3,6 +3,7 @@ import type { ContainerSpec, ContainerUpdate, MountSpec, PortMapping } from './c
 import type { Execs } from './execs.js'
 import type { ContainerFiles } from './files.js'
 import type { ImageRecord } from './images.js'
+import type { EndpointInfo } from './networks.js'
 import type { Attachment, AttachOptions, ConsoleSize } from './stdio.js'
 
 /**
@@ -33,6 +34,8 @@ export interface ContainerInfo {
   readonly restartCount: number
   readonly ipAddress: string | undefined
   readonly macAddress: string | undefined
+  /** Absent where the container is in the default network alone, which `ipAddress` is of, or has none of its own. */
+  readonly endpoints?: readonly EndpointInfo[]
   readonly ports: readonly PortMapping[]
   /** Whether its grouped ports receive connections now (see `publish`). */
   readonly published: boolean

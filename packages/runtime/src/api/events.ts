@@ -5,7 +5,7 @@
 export interface RuntimeEvent {
   readonly kind: 'container' | 'image' | 'volume' | 'network' | 'builder' | 'daemon'
   readonly action: ContainerAction | ImageAction | 'mount' | 'unmount' | 'prune' | 'reload'
-  /** Of the container or image; name of the volume or network. */
+  /** Of the container, image or network; name of the volume. */
   readonly id: string
   /** docker's actor attributes: name, image, exitCode, signal, execID, labels of the container, … */
   readonly attributes: Readonly<Record<string, string>>
@@ -62,4 +62,6 @@ export interface EventOptions {
   readonly sinceNanos?: bigint
   /** Ends the stream at this time. */
   readonly untilNanos?: bigint
+  /** Called once when it has fallen too far behind, for one who may be waiting for somebody else with an event in his hands. */
+  readonly onTooSlow?: () => void
 }

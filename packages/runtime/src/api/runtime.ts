@@ -1,23 +1,26 @@
 import type { Logger } from '@berth/core'
-import type { BuildRequest } from './build.js'
+import type { BuildRequest, BuildResult, Builds } from './build.js'
 import type { Containers } from './containers.js'
 import type { EventOptions, RuntimeEvent } from './events.js'
-import type { ImageRecord, Images } from './images.js'
+import type { Images } from './images.js'
+import type { Networks } from './networks.js'
 import type { DiskUsage, RuntimeInfo } from './system.js'
-import type { Volumes } from './volumes.js'
+import type { VolumePluginOptions, Volumes } from './volumes.js'
 
 /**
- * The public face of the runtime: one host's images, containers, volumes and bridge network. It has never heard of services, tasks or nodes.
+ * The public face of the runtime: one host's images, containers, volumes and networks. It has never heard of services, tasks or nodes.
  * Every call that can wait takes an AbortSignal; every failure is a Fault.
  */
 export interface Runtime {
   readonly images: Images
   readonly containers: Containers
   readonly volumes: Volumes
+  readonly networks: Networks
   /** Ends when `signal` aborts. A reader more than 1,024 events behind is ended with `events.reader_too_slow`. */
   events(options: EventOptions | AbortSignal): AsyncIterable<RuntimeEvent>
   /** Builds an image from a Dockerfile and a context directory and tags it. */
-  build(request: BuildRequest): Promise<ImageRecord>
+  build(request: BuildRequest): Promise<BuildResult>
+  readonly builds: Builds
   info(): RuntimeInfo
   diskUsage(signal?: AbortSignal): Promise<DiskUsage>
   /** Releases the host lock and closes the database. Containers go on. Idempotent. */
@@ -42,6 +45,9 @@ export interface RuntimeOptions {
   readonly network?: { readonly bridge?: string; readonly subnet?: string }
   /** First id outside and how many, for `namespaces.user: 'remap'`; 231072 and 65536 by default. */
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
+  /** What the build cache may take; the least recently used goes beyond it. 20 GiB by default. */
+  readonly buildCacheBytesMax?: number
+  readonly volumePlugins?: VolumePluginOptions
   /** Per registry host as it stands in references (`berth.internal`, `registry.example:5000`). */
   readonly registries?: Readonly<Record<string, RegistryAccess>>
   /**

@@ -6,8 +6,11 @@ export interface RuntimeInfo {
   readonly memoryBytes: number
   readonly warnings: readonly string[]
   readonly root: string
+  readonly runRoot: string
   /** Identifies this data root for ever; a UUID. */
   readonly id: string
+  /** Ids of the networks that every host has. */
+  readonly networkIds: Readonly<Record<'bridge' | 'host' | 'none', string>>
   /** Of `bridge`, the default network. */
   readonly network: { readonly bridge: string; readonly subnet: string; readonly gateway: string }
 }

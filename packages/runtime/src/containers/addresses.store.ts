@@ -39,6 +39,10 @@ export class AddressLeases {
     this.forget(id)
   }
 
+  keys(): readonly string[] {
+    return [...this.byContainer.keys()]
+  }
+
   forget(id: string): void {
     const ip = this.byContainer.get(id)
     if (ip === undefined) return

@@ -33,6 +33,8 @@ export interface BundleSetting {
   readonly compat?: 'berth' | 'docker'
   /** The bridge's address: what `host-gateway` stands for. */
   readonly gateway: string
+  /** A name server answers in its network namespace. */
+  readonly hasNames?: boolean
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
   /** Namespaces of other containers (`/proc/PID/ns/…`), and the files that go with a joined network. */
   readonly joined?: Joined & { readonly networkFiles?: NetworkFiles }
@@ -63,7 +65,7 @@ export function writeBundle(
     spec.groupsAdd,
   )
   const idMap = setting.userNamespace ?? USER_NAMESPACE
-  const files = joined.networkFiles ?? writeEtc(row, paths, { hostname, gateway: setting.gateway, idMap })
+  const files = joined.networkFiles ?? writeEtc(row, paths, { ...setting, hostname, idMap })
   const argv = processArgv(spec, image.config)
   const env = processEnv(spec, image.config, hostname, user.home)
   const initPath = initOf(spec, setting.compat)

@@ -8,6 +8,8 @@ import type {
   MountedPoint,
   PortMapping,
 } from '../api.js'
+import { endpointInfo } from '../networks/model/endpoint-info.js'
+import type { EndpointRow } from '../networks/model/endpoint-row.js'
 
 /** Ids of the containers whose namespaces it lives in, as they were when it was created. */
 export interface Joins {
@@ -37,6 +39,8 @@ export interface ContainerRow {
   readonly health?: HealthState | undefined
   readonly mounts?: readonly MountedPoint[]
   readonly joins?: Joins
+  /** Where it is in other networks than the default one alone. */
+  readonly endpoints?: readonly EndpointRow[]
   /** Its restart policy rests until somebody starts it again. */
   readonly stoppedByHand?: boolean
   /** The pause before the run that is, or the one that comes when it is `restarting`. */
@@ -61,6 +65,7 @@ export function info(row: ContainerRow, execIds: readonly string[] = []): Contai
     restartCount: row.restartCount,
     ipAddress: row.ipAddress,
     macAddress: row.macAddress,
+    ...(row.endpoints ? { endpoints: row.endpoints.map((endpoint) => endpointInfo(row, endpoint)) } : {}),
     ports: row.ports,
     published: row.published,
     health: row.health,

@@ -26,6 +26,8 @@ export interface Quarantined {
 export class ContainerStore {
   /** Found when the store was opened. */
   readonly quarantined: readonly Quarantined[]
+  /** Grows with every change, so that what is made of the rows can be kept until then. */
+  version = 0
   private readonly rows = new Map<string, ContainerRow>()
   private readonly ids = new Map<string, ContainerId>()
   private readonly publishers = new PortIndex()
@@ -122,6 +124,20 @@ export class ContainerStore {
     return row
   }
 
+  /** An address for something that is no container, until `freeAddress`. Idempotent. @throws network.addresses_exhausted */
+  leaseAddress(key: string, subnet: Subnet): string {
+    return this.metadata.lazily(() => this.addresses.lease(key, subnet))
+  }
+
+  /** Of all keys that begin so. */
+  freeAddressesOf(prefix: string): void {
+    for (const key of this.addresses.keys()) if (key.startsWith(prefix)) this.freeAddress(key)
+  }
+
+  freeAddress(key: string): void {
+    this.metadata.lazily(() => this.addresses.free(key))
+  }
+
   /**
    * The row, an address of the subnet where it is to have one, and what `also` writes, in one commit, which is on disk when `durable` resolves.
    * @throws network.addresses_exhausted
@@ -192,6 +208,7 @@ export class ContainerStore {
   }
 
   private put(row: ContainerRow): void {
+    this.version++
     const before = this.rows.get(row.id)
     if (before && before.spec.name !== row.spec.name) this.ids.delete(before.spec.name)
     if (before?.ports !== row.ports) {
@@ -205,6 +222,7 @@ export class ContainerStore {
   private drop(id: ContainerId): void {
     const row = this.rows.get(id)
     if (!row) return
+    this.version++
     this.publishers.remove(id, row.ports)
     this.ids.delete(row.spec.name)
     this.rows.delete(id)

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { failpoint, newContainerId } from '@berth/core'
 import type { ContainerInfo, ContainerSpec, ImageRecord, MountedPoint, PortMapping } from '../api.js'
 import { hostCapacity } from '../host/grants.exec.js'
-import { hasCable, parseMac } from '../networks/modes.js'
+import { isOnDefault, parseMac } from '../networks/modes.js'
 import { checkResources } from '../oci/check-resources.js'
 import { type ContainerRow, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
@@ -23,14 +23,14 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
   const layers = layersOf(image)
   const mac = spec.macAddress === undefined ? undefined : parseMac(spec.macAddress)
   const ports = spec.portsHeld === 'while-up' ? [] : takePorts(store, spec, holdsPorts(engine))
-  const row = newRow(spec, image, ports, joins, mac)
+  const row = withEndpoints(engine, newRow(spec, image, ports, joins, mac))
   store.reserve(row)
   try {
     await failpoint('container.create.after_row')
     const mounts = await prepareMounts(engine, row, image)
     await failpoint('container.create.after_mounts')
     mkdirSync(engine.paths(row.id).dir, { recursive: true, mode: 0o700 })
-    const subnet = hasCable(spec) ? network.subnet : undefined
+    const subnet = isOnDefault(spec) ? network.subnet : undefined
     const made = store.updateWithAddress(row.id, { state: 'created', mounts }, subnet, () =>
       snapshots.prepare(row.id, layers),
     )
@@ -42,6 +42,13 @@ export async function createContainer(engine: ContainerEngine, spec: ContainerSp
     await engine.destroy(row)
     throw error
   }
+}
+
+/** Of a container that holds them for its life, the addresses are taken with the name: nothing is awaited between. */
+function withEndpoints({ deps: { networks } }: ContainerEngine, row: ContainerRow): ContainerRow {
+  if (!row.spec.networks) return row
+  const planned = { ...row, endpoints: networks.plan(row.spec.networks) }
+  return row.spec.portsHeld === 'while-up' ? planned : { ...planned, endpoints: networks.lease(planned) }
 }
 
 /** Volumes may be made for it, so the row is written first: a crash finds it and takes them away. */

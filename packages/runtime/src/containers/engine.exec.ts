@@ -9,12 +9,14 @@ import type {
   ImageRecord,
   Images,
 } from '../api.js'
+import type { NameServer } from '../dns/name-source.js'
 import type { NewEvent } from '../event-log.js'
 import { isFrozen, thawCgroup } from '../host/cgroup-processes.exec.js'
 import { readCgroupStats, readNetworkCounters } from '../host/cgroups.exec.js'
 import { signalProcess } from '../host/process.exec.js'
 import type { Layer } from '../layers/layers.store.js'
 import { endOpenLines } from '../logs/logs.store.js'
+import type { NetworksModule } from '../networks/model/networks-module.exec.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { ContainerStreams } from '../stdio/container-streams.exec.js'
@@ -44,6 +46,8 @@ export interface EngineDeps {
   readonly images: Images
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly networks: NetworksModule
+  readonly nameServer?: NameServer
   readonly probe: Probe
   readonly compat?: 'berth' | 'docker'
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
@@ -184,7 +188,7 @@ export class ContainerEngine {
     if (exit.oomKilled) this.emit('oom', row)
     const execDuration = String(Math.floor(ranMs / 1000))
     this.emit('die', row, { exitCode: String(exit.code), execDuration })
-    this.tellNetwork('disconnect', row)
+    this.deps.networks.tellAll('disconnect', row)
     this.waits.exited(row.id, exit)
   }
 
@@ -291,14 +295,6 @@ export class ContainerEngine {
     this.restarts.close()
     this.health.close()
     await this.turns.idle()
-  }
-
-  /** docker's words for the networks that every host has. */
-  tellNetwork(action: 'connect' | 'disconnect', { id, spec }: ContainerRow): void {
-    const { network: name = 'bridge' } = spec
-    if (typeof name === 'object') return
-    const type = name === 'none' ? 'null' : name
-    this.deps.emit({ kind: 'network', action, id: name, attributes: { container: id, name, type } })
   }
 
   emit(action: ContainerAction, row: ContainerRow, attributes: Readonly<Record<string, string>> = {}): void {

@@ -74,7 +74,7 @@ function isFileSource(mount: MountedPoint, table: ReturnType<typeof mountPoints>
     throw refused(
       `invalid mount config for type "${mount.type}": ${mount.type} source path does not exist: ${source}`,
     )
-  if (mount.type === 'bind' && mount.propagation) assertPropagation(source, mount.propagation, table)
+  if (mount.type === 'bind' && mount.propagation) assertPropagation(mount.source, mount.propagation, table)
   return !stat.isDirectory()
 }
 

@@ -8,6 +8,8 @@ export interface MountRoom {
   prepare(row: ContainerRow, image: ImageRecord): Promise<readonly MountedPoint[]>
   /** Before each start: sources that must be there are. */
   ensureSources?(row: ContainerRow): Promise<void>
+  /** After a start that succeeded: what only the start needed goes. */
+  settled?(row: ContainerRow): void
   /** After a run, or a start that failed: what was mounted for it alone goes. Idempotent. */
   leave?(row: ContainerRow): Promise<void>
   /** Volumes that were made for this container and have no name. Idempotent. */

@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import type { ContainerState, PortMapping } from '../api.js'
+import { type EndpointRow, portEndpoint } from '../networks/model/endpoint-row.js'
 import type { PublishedEndpoint } from '../networks/plan-rules.js'
 import { isUp } from './lifecycle.js'
 
@@ -44,23 +45,34 @@ export function assertPortsFree(
 interface Publisher {
   readonly state: ContainerState
   readonly ipAddress: string | undefined
+  readonly endpoints?: readonly EndpointRow[]
   readonly ports: readonly PortMapping[]
   readonly published: boolean
 }
 
+/** `networkId` is absent for the default network. */
+export type Published = PublishedEndpoint & { readonly networkId?: string | undefined }
+
 /** What the packet rules must say: exclusive ports while it is up, grouped ones only while published. */
-export function endpointsOf(containers: readonly Publisher[]): readonly PublishedEndpoint[] {
-  return containers
-    .filter((container) => isUp(container) && container.ipAddress !== undefined)
-    .flatMap((container) =>
-      container.ports
-        .filter((port) => port.group === undefined || container.published)
-        .map((port) => ({
-          protocol: port.protocol,
-          hostIp: port.hostIp,
-          hostPort: port.hostPort,
-          ip: container.ipAddress ?? '',
-          containerPort: port.containerPort,
-        })),
-    )
+export function endpointsOf(containers: readonly Publisher[]): readonly Published[] {
+  return containers.filter(isUp).flatMap((container) => {
+    const place = placeOf(container)
+    if (!place) return []
+    return container.ports
+      .filter((port) => port.group === undefined || container.published)
+      .map(({ protocol, hostIp, hostPort, containerPort }) => ({
+        ...{ protocol, hostIp, hostPort, containerPort },
+        ...place,
+      }))
+  })
+}
+
+function placeOf({ ipAddress, endpoints }: Publisher): Pick<Published, 'ip' | 'networkId'> | undefined {
+  if (!endpoints) return ipAddress === undefined ? undefined : { ip: ipAddress }
+  const endpoint = portEndpoint(endpoints)
+  if (!endpoint?.ipv4) return undefined
+  // The default network has another id among the rules.
+  return endpoint.networkName === 'bridge'
+    ? { ip: endpoint.ipv4.address }
+    : { ip: endpoint.ipv4.address, networkId: endpoint.networkId }
 }

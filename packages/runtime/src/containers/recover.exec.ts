@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { failpoint } from '@berth/core'
 import { isFrozen } from '../host/cgroup-processes.exec.js'
 import { workerArguments } from '../host/process.exec.js'
+import { asksNameServer } from '../networks/modes.js'
 import type { ContainerRow } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { isAlive } from './exits.exec.js'
@@ -63,11 +64,28 @@ async function adopt(engine: ContainerEngine, row: ContainerRow): Promise<void> 
   const state = isFrozen(engine.runs.cgroup(row)) ? 'paused' : 'running'
   if (state !== row.state) store.update(row.id, { state })
   engine.deps.streams.adopt(row, engine.paths(row.id))
+  // A connect may have been cut short between the row and the kernel, and the watch must know the cables.
+  if (row.endpoints && row.process) await engine.deps.networks.plugIn(row, row.process.pid)
+  await serveNames(engine, row)
   const image = row.health && (await images.find(row.imageId))
   const check = image && healthConfig(row.spec, image.config)
   if (check) engine.health.follow(row.id, check)
   // A crash may have come between the row and the kernel; limits it has already are not written again.
   if (row.spec.resources) applyLimits(engine.runs.cgroup(row), row.spec.resources)
+}
+
+/** A container that runs without names is better than one that is not looked after. */
+async function serveNames(
+  { deps }: ContainerEngine,
+  { id, spec, process: init }: ContainerRow,
+): Promise<void> {
+  if (!init || !asksNameServer(spec)) return
+  await deps.nameServer?.serve(id, init.pid).catch((error: unknown) => {
+    deps.logger.error(
+      { container: id, name: spec.name, error: String(error) },
+      'names cannot be answered for a container',
+    )
+  })
 }
 
 async function settled(engine: ContainerEngine, row: ContainerRow): Promise<void> {

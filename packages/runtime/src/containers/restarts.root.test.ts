@@ -42,6 +42,15 @@ async function lines({ id }: ContainerInfo): Promise<string[]> {
 const untilSays = (container: ContainerInfo, text: string) =>
   until(`it says ${text}`, async () => (await lines(container)).includes(text))
 
+test('a stop that comes before the program is ready for it waits until it is', async () => {
+  const { containers } = host.runtime
+  const slow = 'sleep 0.3; trap "exit 3" TERM; while :; do sleep 0.05; done'
+  const container = await sh(slow, { init: false })
+  const stopped = await containers.stop(container.id)
+  expect(stopped.exit).toMatchObject({ code: 3 })
+  await containers.remove(container.id)
+})
+
 describe('restart', () => {
   test('is stop and start, told in docker’s order, and counts nothing as a stop by hand', async () => {
     const { containers } = host.runtime

@@ -114,7 +114,7 @@ test('a working directory through a climbing symlink is made inside the root', a
   expectUntouched()
 })
 
-test('a user the image does not have is refused, and numbers never wrap to root (CVE-2024-40635)', async () => {
-  for (const user of ['nobody-has-this', '4294967296', '-1', '1:2:3'])
+test('B6: a user the image does not have is refused, and numbers never wrap to root (CVE-2024-40635)', async () => {
+  for (const user of ['nobody-has-this', '4294967296', '-1', '99999999999', 'root:x:', '1:2:3'])
     await expectRefused(await create({}, { user }), 'container.user_invalid')
 })

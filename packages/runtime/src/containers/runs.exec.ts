@@ -2,10 +2,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { failpoint } from '@berth/core'
 import type { ImageRecord } from '../api.js'
+import type { NameServer } from '../dns/name-source.js'
 import { removeCgroupTree, warmCgroupMoves } from '../host/cgroups.exec.js'
 import { killWorkersOn } from '../host/process.exec.js'
 import { removeDirectory } from '../host/remove-directory.js'
-import { hasCable } from '../networks/modes.js'
+import type { NetworksModule } from '../networks/model/networks-module.exec.js'
+import { asksNameServer, hasCable } from '../networks/modes.js'
 import type { BridgeNetwork } from '../networks/network.exec.js'
 import type { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { ContainerStreams } from '../stdio/container-streams.exec.js'
@@ -24,6 +26,9 @@ export interface RunsDeps {
   readonly ociRuntimePath: string
   readonly snapshots: SnapshotStore
   readonly network: BridgeNetwork
+  readonly networks: NetworksModule
+  /** Answers names in the namespaces of containers; without it they have the host's resolvers. */
+  readonly nameServer?: NameServer
   readonly compat?: 'berth' | 'docker'
   readonly userNamespace?: { readonly hostId: number; readonly size: number }
   readonly streams: ContainerStreams
@@ -63,7 +68,9 @@ export class ContainerRuns {
     rmSync(paths.exitFile, { force: true })
     this.deps.snapshots.mountAt(row.id, paths.rootfs)
     await failpoint('container.start.after_mount')
-    writeBundle(row, image, paths, { ...this.deps, gateway: this.deps.network.subnet.gateway, joined })
+    const hasNames = this.deps.nameServer !== undefined && asksNameServer(row.spec)
+    const { gateway } = this.deps.network.subnet
+    writeBundle(row, image, paths, { ...this.deps, gateway, joined, hasNames })
     if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
     void warmCgroupMoves()
@@ -83,6 +90,7 @@ export class ContainerRuns {
     await failpoint('container.start.after_create')
     await this.deps.streams.begin(row, paths)
     await this.plugIn(row, pid)
+    if (asksNameServer(row.spec)) await this.deps.nameServer?.serve(row.id, pid)
     await failpoint('container.start.after_network')
     if (!this.isCrun || !releaseCrunInit(this.stateDir, row.id))
       await startThroughRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
@@ -96,7 +104,8 @@ export class ContainerRuns {
 
   /** A namespace that is not the container's own (the host's, another container's) is left as it is. */
   private async plugIn(row: ContainerRow, pid: number): Promise<void> {
-    if (row.spec.network === 'none') await this.deps.network.loopbackOnly(pid)
+    if (row.endpoints) await this.deps.networks.plugIn(row, pid)
+    else if (row.spec.network === 'none') await this.deps.network.loopbackOnly(pid)
     else if (hasCable(row.spec) && row.ipAddress !== undefined)
       await this.deps.network.connect(pid, row.ipAddress, cableName(row.id), {
         macAddress: row.macAddress,
@@ -114,6 +123,8 @@ export class ContainerRuns {
     else await deleteFromRuntime(this.deps.ociRuntimePath, this.stateDir, row.id)
     killMonitor(paths.conmonPidFile, row.id)
     this.deps.streams.settle(row.id, paths)
+    this.deps.nameServer?.stop(row.id)
+    await this.deps.networks.plugOut(row)
     await removeCgroupTree(this.cgroup(row))
     await this.deps.snapshots.unmountAside(paths.rootfs)
     removeSharedMemory(paths)

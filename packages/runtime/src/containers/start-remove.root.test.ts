@@ -32,7 +32,7 @@ async function cycle(change: Partial<ContainerSpec>, force: boolean): Promise<vo
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length
 const rules = (): string =>
-  execFileSync('nft', ['list', 'table', 'ip', host.options.network?.bridge ?? ''], { encoding: 'utf8' })
+  execFileSync('nft', ['list', 'table', 'inet', host.options.network?.bridge ?? ''], { encoding: 'utf8' })
 const portsOfBridge = (): readonly string[] =>
   execFileSync('ip', ['-o', 'link', 'show', 'master', host.options.network?.bridge ?? ''], {
     encoding: 'utf8',

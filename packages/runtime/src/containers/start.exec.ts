@@ -37,6 +37,7 @@ export async function startContainer(
       store.updateLazily(id, {
         ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)),
       })
+    if (row.endpoints) takeAddresses(engine, id)
     const running = await bringUp(engine, store.get(id), publish, by)
     await Promise.all([engine.syncRules(running), store.durable()])
     engine.emit('start', running)
@@ -51,6 +52,13 @@ export async function startContainer(
   return info(store.get(id))
 }
 
+/** Those it holds already stay; nothing is awaited between choosing and writing down. */
+function takeAddresses({ deps: { store, networks } }: ContainerEngine, id: ContainerId): void {
+  const row = store.get(id)
+  const isHeld = row.spec.portsHeld !== 'while-up' && row.endpoints?.every(({ ipv4, ipv6 }) => ipv4 || ipv6)
+  if (!isHeld) store.updateLazily(id, { endpoints: networks.lease(row) })
+}
+
 async function bringUp(
   engine: ContainerEngine,
   row: ContainerRow,
@@ -61,8 +69,9 @@ async function bringUp(
   const image = await images.get(row.imageId)
   await mounts?.ensureSources?.(row)
   const joined = joinedTo(engine, row)
-  engine.tellNetwork('connect', row)
+  engine.deps.networks.tellAll('connect', row)
   const pid = await engine.runs.bringUp(row, image, engine.paths(row.id), joined)
+  mounts?.settled?.(row)
   const check = healthConfig(row.spec, image.config)
   const running = store.updateLazily(row.id, {
     state: 'running',
@@ -107,7 +116,7 @@ async function undoStart(engine: ContainerEngine, row: ContainerRow, failure: Fa
   const { id } = row
   engine.health.leave(id)
   await engine.tearDown(row, true)
-  if (failure.code !== 'container.join_failed') engine.tellNetwork('disconnect', row)
+  if (failure.code !== 'container.join_failed') engine.deps.networks.tellAll('disconnect', row)
   const code = startExitCode(failure)
   const again = by === 'policy' && code === NOT_THE_PROGRAM ? planRestart(runEnd(row, code, 0)) : undefined
   const before = row.state === 'restarting' ? 'exited' : row.state

@@ -5,6 +5,7 @@ import { type ContainerRow, info } from './containers.store.js'
 import type { ContainerEngine } from './engine.exec.js'
 import { isUp } from './lifecycle.js'
 import { assertWanted, settledWithin } from './patience.loop.js'
+import { untilMinded } from './signal-minded.exec.js'
 import { chooseStopSignal, meansToEnd, parseSignal, SIGKILL } from './signals.js'
 import { startContainer } from './start.exec.js'
 
@@ -37,6 +38,7 @@ export async function stopContainer(
     ? parseSignal(options.signalName)
     : (await stopSignalOf(engine, asked)).number
   const timeoutMs = options.timeoutMs ?? asked.spec.stopTimeoutMs ?? STOP_TIMEOUT_MS
+  if (timeoutMs > 0) await untilHeard(engine, asked, signal)
   const ended = await engine.turns.take(id, async () => begin(engine, id, signal, options.signal))
   if (!ended) return info(store.find(id) ?? asked)
   const isOver = (withinMs: number) => settledWithin(ended.exit, withinMs, options.signal)
@@ -51,6 +53,14 @@ export async function stopContainer(
   const stopped = store.find(id)
   if (stopped) engine.emit('stop', stopped)
   return info(stopped ?? asked)
+}
+
+async function untilHeard({ deps }: ContainerEngine, row: ContainerRow, signal: number): Promise<void> {
+  const { process: init, startedAt } = row
+  // In another's pid namespace it is not the first process, and nothing is dropped.
+  const isFirst = (row.spec.namespaces?.pid ?? 'private') === 'private'
+  if (row.state !== 'running' || !init || startedAt === undefined || !isFirst) return
+  await untilMinded(init.pid, signal, Date.parse(startedAt), deps.clock)
 }
 
 /** Undefined when there is nothing to stop. */

@@ -150,9 +150,14 @@ export class ContentStore {
     }
   }
 
+  /** A path for bytes that somebody else writes and hashes, to be committed or discarded like what `stage` gives. */
+  stagingPath(): string {
+    return join(this.ingests, `staged.${randomBytes(6).toString('hex')}`)
+  }
+
   /** Bytes whose digest only shows at the end, in a file that is no blob yet: `commitStaged` or `discardStaged` it. @throws host.disk_full */
   async stage(source: AsyncIterable<Uint8Array>): Promise<StagedBlob> {
-    const path = join(this.ingests, `staged.${randomBytes(6).toString('hex')}`)
+    const path = this.stagingPath()
     const writer = await BlobWriter.open(path, undefined, undefined)
     try {
       await writer.writeAll(source)

@@ -110,7 +110,12 @@ function viewMounts(deps: RootDeps, row: ContainerRow): readonly ViewMount[] {
   return (row.mounts ?? []).flatMap((mount): ViewMount[] => {
     if (mount.type === 'tmpfs') return []
     const subpath = mount.type === 'volume' ? mount.subpath : undefined
-    const source = subpath === undefined ? mount.hostPath : deps.volumePath(mount.source ?? '')
+    const source =
+      mount.type === 'bind'
+        ? mount.source
+        : subpath === undefined
+          ? mount.hostPath
+          : deps.volumePath(mount.source ?? '')
     if (source === undefined) return []
     return [{ source, subpath, target: mount.target, readOnly: mount.readOnly ?? false }]
   })

@@ -13,6 +13,7 @@ import { Outbox, writeAll } from './outbox.child.js'
 import type { FilesAnswer, FilesRequest } from './requests.js'
 import { enterView, openDirectory, openLayers } from './root-view.child.js'
 import { visibleChanges } from './stubs.js'
+import { TreeCloner } from './tree-cloner.child.js'
 import { TreeReader } from './tree-reader.child.js'
 import { isEmptyDirectory, sizeOfTree } from './tree-remover.child.js'
 import { TreeWriter } from './tree-writer.child.js'
@@ -23,7 +24,9 @@ import { TreeWriter } from './tree-writer.child.js'
  * process does nothing else.
  */
 const ANSWERS = 3
-/** Where copy-up writes to. */
+/** What is cloned or packed. */
+const SOURCE_FD = 4
+/** Where copy-up, a clone and an unpacked archive go to. */
 const TARGET_FD = 5
 const CHUNK_BYTES = 1 << 19
 
@@ -43,6 +46,12 @@ async function perform(request: FilesRequest): Promise<void> {
       return tellChanges(request)
     case 'copy-up':
       return copyUp(request)
+    case 'clone':
+      return clone()
+    case 'pack':
+      return pack(request)
+    case 'unpack':
+      return unpack()
     case 'sizes':
       return answer({ kind: 'sizes', sizes: request.directories.map(sizeOfTree) })
   }
@@ -155,6 +164,36 @@ function copyUp(request: Request<'copy-up'>): void {
   writer.finish()
 }
 
+function clone(): void {
+  const cloner = new TreeCloner(SOURCE_FD, TARGET_FD)
+  cloner.run()
+  answer({ kind: 'cloned', count: cloner.count })
+}
+
+function pack({ skipBytes }: Request<'pack'>): void {
+  answer({ kind: 'ready' })
+  const reader = new TreeReader(new Outbox((bytes) => writeAll(1, bytes), skipBytes), undefined, true)
+  reader.directory(SOURCE_FD, '.')
+  reader.finish()
+}
+
+async function unpack(): Promise<void> {
+  const writer = new TreeWriter(TARGET_FD, {
+    resolve: RESOLVE.beneath | RESOLVE.noSymlinks,
+    noOverwriteDirNonDir: false,
+    copyOwners: true,
+    takesRoot: true,
+    isExact: true,
+    shift: undefined,
+    path: '/',
+  })
+  answer({ kind: 'ready' })
+  const reader = new TarReader(writer, 'latin1', true)
+  for await (const chunk of stdin()) reader.push(chunk)
+  reader.finish()
+  writer.finish()
+}
+
 /** Undefined when the image has no such directory. */
 function openQuietly(path: string): number | undefined {
   try {
@@ -164,7 +203,10 @@ function openQuietly(path: string): number | undefined {
   }
 }
 
-const pathOf = (request: FilesRequest): string => ('path' in request ? request.path : '/')
+function pathOf(request: FilesRequest): string {
+  if (request.op === 'clone' || request.op === 'unpack') return 'the copy of the volume'
+  return 'path' in request ? request.path : '/'
+}
 
 /** An archive that cannot be read is the sender's mistake, whoever finds it. */
 function failureOf(error: unknown, request: FilesRequest): Fault {

@@ -26,8 +26,8 @@ beforeAll(async () => {
   chmodSync(host.dir, 0o711)
   await buildTinyImage(host.runtime, {
     files: { 'etc/f': 'text', 'etc/sub/g': 'g', 'gone/a': 'a', 'gone/b': 'b' },
-    links: { link: 'etc', 'etc/up': '/etc/f', loop: 'loop' },
-    lines: ['COPY etc /etc/', 'COPY gone /gone/', 'COPY link loop /', 'CMD ["sleep","1000"]'],
+    links: { 'l/link': 'etc', 'etc/up': '/etc/f', 'l/loop': 'loop' },
+    lines: ['COPY etc /etc/', 'COPY gone /gone/', 'COPY l /', 'CMD ["sleep","1000"]'],
   })
 })
 afterAll(() => host.dispose())

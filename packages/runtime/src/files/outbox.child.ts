@@ -7,10 +7,14 @@ export class Outbox {
   private buffer = Buffer.allocUnsafe(OUTBOX_BYTES)
   private filled = 0
 
-  constructor(private readonly send: (bytes: Buffer) => void) {}
+  /** `skipBytes` at the beginning are counted and not sent; those of files are not even read. */
+  constructor(
+    private readonly send: (bytes: Buffer) => void,
+    private skipBytes = 0,
+  ) {}
 
   write(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = this.skipped(bytes.length); at < bytes.length; ) {
       const count = bytes.copy(this.buffer, this.filled, at)
       at += count
       this.advance(count)
@@ -18,7 +22,7 @@ export class Outbox {
   }
 
   zeros(count: number): void {
-    for (let rest = count; rest > 0; ) {
+    for (let rest = count - this.skipped(count); rest > 0; ) {
       const step = Math.min(rest, OUTBOX_BYTES - this.filled)
       this.buffer.fill(0, this.filled, this.filled + step)
       rest -= step
@@ -26,11 +30,11 @@ export class Outbox {
     }
   }
 
-  /** Exactly so many bytes of a file; zeros for those it has lost meanwhile. */
-  file(fd: number, sizeBytes: number): void {
-    for (let rest = sizeBytes; rest > 0; ) {
+  /** Exactly so many bytes of a file, from a place on; zeros for those it has lost meanwhile. */
+  file(fd: number, sizeBytes: number, from = 0): void {
+    for (let rest = sizeBytes - this.skipped(sizeBytes); rest > 0; ) {
       const room = Math.min(rest, OUTBOX_BYTES - this.filled)
-      const count = fs.readSync(fd, this.buffer, this.filled, room, null)
+      const count = fs.readSync(fd, this.buffer, this.filled, room, from + sizeBytes - rest)
       if (count === 0) return this.zeros(rest)
       rest -= count
       this.advance(count)
@@ -40,6 +44,12 @@ export class Outbox {
   flush(): void {
     if (this.filled > 0) this.send(this.buffer.subarray(0, this.filled))
     this.filled = 0
+  }
+
+  private skipped(count: number): number {
+    const skipped = Math.min(this.skipBytes, count)
+    this.skipBytes -= skipped
+    return skipped
   }
 
   private advance(count: number): void {

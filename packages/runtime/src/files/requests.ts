@@ -12,6 +12,12 @@ export type FilesRequest =
   | { readonly op: 'export'; readonly view: RootView }
   | { readonly op: 'changes'; readonly layers: LayersView; readonly asLayer: boolean }
   | { readonly op: 'copy-up'; readonly view: RootView; readonly path: string }
+  /** A tree behind descriptor 4 into the empty directory behind descriptor 5. */
+  | { readonly op: 'clone' }
+  /** The tree behind descriptor 4 as an exact archive, from a byte on. */
+  | { readonly op: 'pack'; readonly skipBytes: number }
+  /** An exact archive into the empty directory behind descriptor 5. */
+  | { readonly op: 'unpack' }
   | { readonly op: 'sizes'; readonly directories: readonly string[] }
 
 /** Directories of an overlay, relative to the data root. */
@@ -56,6 +62,10 @@ export type FilesAnswer =
   | { readonly kind: 'ready' }
   | { readonly kind: 'changes'; readonly changes: readonly RawChange[] }
   | { readonly kind: 'sizes'; readonly sizes: readonly number[] }
+  | {
+      readonly kind: 'cloned'
+      readonly count: { readonly files: number; readonly bytes: number; readonly shared: number }
+    }
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly fault: FailedWork }
 

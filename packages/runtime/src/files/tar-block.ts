@@ -12,6 +12,10 @@ export interface ArchiveEntry {
   readonly major?: number
   readonly minor?: number
   readonly xattrs?: readonly (readonly [string, Buffer])[]
+  /** With a fraction; the seconds alone otherwise. */
+  readonly mtimeText?: string
+  /** More pax records. */
+  readonly records?: readonly (readonly [string, string])[]
 }
 
 const BLOCK_BYTES = 512
@@ -43,7 +47,16 @@ export function encodeEntry(entry: ArchiveEntry): Buffer {
   const block = encodeBlock(entry, FLAGS[entry.type], prefix, name)
   if (records.length === 0) return block
   const body = Buffer.from(records.join(''), 'latin1')
-  const pax = { ...entry, sizeBytes: body.length, mode: 0o644, linkname: '', uid: 0, gid: 0 }
+  const pax = {
+    ...entry,
+    sizeBytes: body.length,
+    major: 0,
+    minor: 0,
+    mode: 0o644,
+    linkname: '',
+    uid: 0,
+    gid: 0,
+  }
   const head = encodeBlock(pax, 'x', '', `PaxHeaders/${entry.name}`.slice(0, NAME_BYTES))
   return Buffer.concat([head, body, Buffer.alloc(paddingOf(body.length)), block])
 }
@@ -65,9 +78,15 @@ function paxRecords(entry: ArchiveEntry, isLong: boolean): readonly string[] {
     ...(sizeBytes > SIZE_MAX ? [record('size', String(sizeBytes))] : []),
     ...(uid > ID_MAX ? [record('uid', String(uid))] : []),
     ...(gid > ID_MAX ? [record('gid', String(gid))] : []),
-    ...(mtimeSeconds < 0 || mtimeSeconds > SIZE_MAX ? [record('mtime', String(mtimeSeconds))] : []),
+    ...mtimeRecord(entry.mtimeText, mtimeSeconds),
+    ...(entry.records ?? []).map(([key, value]) => record(key, value)),
     ...(entry.xattrs ?? []).map(([key, bytes]) => record(`SCHILY.xattr.${key}`, bytes.toString('latin1'))),
   ]
+}
+
+function mtimeRecord(text: string | undefined, seconds: number): readonly string[] {
+  if (text !== undefined) return [record('mtime', text)]
+  return seconds < 0 || seconds > SIZE_MAX ? [record('mtime', String(seconds))] : []
 }
 
 /** `LENGTH KEY=VALUE\n`, where the length counts itself. */

@@ -1,11 +1,14 @@
 import * as fs from 'node:fs'
 import { fault } from '@berth/core'
 import { changeDirectory, deviceParts, O_DIRECTORY, O_NOFOLLOW, readXattrs } from '../host/confined.js'
+import { dataSegments } from '../host/file-ranges.js'
 import { errnoOf } from './failures.js'
+import { isKeptXattr } from './kept-xattrs.js'
 import type { Outbox } from './outbox.child.js'
 import { idInside } from './owners.js'
 import { nameBelow } from './requested-path.js'
 import type { IdShift } from './requests.js'
+import { closedPieces, encodeSparseMap, sparseRecords } from './sparse.js'
 import { ARCHIVE_END, type ArchiveEntry, encodeEntry, paddingOf } from './tar-block.js'
 
 const { O_RDONLY, O_NONBLOCK } = fs.constants
@@ -18,7 +21,7 @@ const NO_FILES = new Set([
   0xcafe4a11,
 ])
 /** Gone, or something else than a moment ago: whoever else works in the tree was faster. */
-const CHANGED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'])
+const CHANGED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENXIO', 'ESTALE'])
 /** Not even root may read them: docker leaves them out too. */
 const CLOSED = new Set(['EACCES', 'EPERM'])
 
@@ -34,6 +37,8 @@ export class TreeReader {
   constructor(
     private readonly out: Outbox,
     private readonly shift?: IdShift,
+    /** Times to the nanosecond and holes as holes: for a reader of ours. */
+    private readonly isExact = false,
   ) {}
 
   /** A file, or a directory with all that is in it. */
@@ -128,14 +133,28 @@ export class TreeReader {
       const stat = fs.fstatSync(fd)
       if (!stat.isFile()) return false
       const fields = this.fields(stat, base)
-      this.write(encodeEntry({ ...fields, name, type: 'file', sizeBytes: stat.size }))
-      this.out.file(fd, stat.size)
-      this.out.zeros(paddingOf(stat.size))
+      if (this.isExact && stat.blocks * 512 < stat.size) this.sparse(fd, stat, name, fields)
+      else {
+        this.write(encodeEntry({ ...fields, name, type: 'file', sizeBytes: stat.size }))
+        this.out.file(fd, stat.size)
+        this.out.zeros(paddingOf(stat.size))
+      }
       this.here = -1
       return true
     } finally {
       fs.closeSync(fd)
     }
+  }
+
+  private sparse(fd: number, stat: fs.Stats, name: string, fields: Fields): void {
+    const pieces = closedPieces(dataSegments(fd, stat.size), stat.size)
+    const map = encodeSparseMap(pieces)
+    const sizeBytes = pieces.reduce((sum, { length }) => sum + length, map.length)
+    const records = sparseRecords(name, stat.size)
+    this.write(encodeEntry({ ...fields, name: 'GNUSparseFile.0/file', type: 'file', sizeBytes, records }))
+    this.write(map)
+    for (const { at, length } of pieces) this.out.file(fd, length, at)
+    this.out.zeros(paddingOf(sizeBytes))
   }
 
   /** Whether it is of a kind that an archive can hold: a socket is not. */
@@ -161,14 +180,17 @@ export class TreeReader {
     return { type, major, minor } as Pick<ArchiveEntry, 'type'>
   }
 
-  private fields(stat: fs.Stats, base?: Buffer): Omit<ArchiveEntry, 'name' | 'type' | 'sizeBytes'> {
-    const xattrs = base ? readXattrs(base).filter(([key]) => isKept(key)) : []
+  private fields(stat: fs.Stats, base?: Buffer): Fields {
+    const xattrs = base ? readXattrs(base).filter(([key]) => isKeptXattr(key)) : []
+    const exact =
+      this.isExact && base ? this.unlessChanged(() => fs.lstatSync(base, { bigint: true })) : undefined
     return {
       mode: stat.mode & 0o7777,
       uid: idInside(stat.uid, this.shift),
       gid: idInside(stat.gid, this.shift),
       mtimeSeconds: Math.floor(stat.mtimeMs / 1000),
       xattrs,
+      ...(exact ? { mtimeText: secondsOf(exact.mtimeNs) } : {}),
     }
   }
 
@@ -205,7 +227,15 @@ export class TreeReader {
   }
 }
 
-/** Overlayfs's own are not the file's, and a label of a security module belongs to one host. */
-const isKept = (key: string): boolean =>
-  !/^(?:trusted|user)\.overlay\./.test(key) &&
-  !['security.selinux', 'security.ima', 'security.evm'].includes(key)
+type Fields = Omit<ArchiveEntry, 'name' | 'type' | 'sizeBytes'>
+
+/** Nanoseconds as decimal seconds. */
+function secondsOf(nanos: bigint): string {
+  const rest = ((nanos % NANOS) + NANOS) % NANOS
+  const whole = (nanos - rest) / NANOS
+  // A fraction counts away from zero in a decimal, and upwards in a time.
+  if (whole < 0n && rest > 0n) return `-${-whole - 1n}.${String(NANOS - rest).padStart(9, '0')}`
+  return `${whole}.${String(rest).padStart(9, '0')}`
+}
+
+const NANOS = 1_000_000_000n

@@ -12,6 +12,7 @@ import {
   openBelow,
   writeXattr,
 } from '../host/confined.js'
+import { setTimes, writeAt } from '../host/file-ranges.js'
 import { S_IFBLK, S_IFCHR, S_IFIFO } from '../host/libc.js'
 import { xattrsOf } from '../layers/tar-entry.js'
 import type { TarHeader } from '../layers/tar-header.js'
@@ -20,12 +21,14 @@ import { invalidArchive, placeOf, shown } from './archive-name.js'
 import { errnoOf } from './failures.js'
 import { idOutside } from './owners.js'
 import type { IdShift } from './requests.js'
+import { SparseBody, type SparseFile, sparseFileOf } from './sparse.js'
 import { removeTree } from './tree-remover.child.js'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NONBLOCK } = fs.constants
 const NOT_TAKEN = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'ENODATA'])
 const PARENT_MODE = 0o755
 const SET_ID = 0o6000
+const HERE = Buffer.from('.')
 
 export interface WriterOptions {
   /** openat2's rules for directories on the way. */
@@ -35,6 +38,8 @@ export interface WriterOptions {
   /** The archive's own root gives its owner, mode and times to the directory. */
   readonly takesRoot: boolean
   readonly shift: IdShift | undefined
+  /** Times to the nanosecond, and sparse files. */
+  readonly isExact?: boolean
   /** For messages. */
   readonly path: string
 }
@@ -51,15 +56,17 @@ interface Place {
  */
 export class TreeWriter implements TarSink {
   private parent: { readonly path: string; readonly fd: number } | undefined
-  private open: { readonly fd: number; readonly place: Place; readonly header: TarHeader } | undefined
-  private readonly times: (readonly [parts: readonly string[], mtimeSeconds: number])[] = []
+  private open: OpenFile | undefined
+  private readonly times: (readonly [parts: readonly string[], header: TarHeader])[] = []
 
   constructor(
     private readonly top: number,
     private readonly options: WriterOptions,
   ) {}
 
-  entry(header: TarHeader): void {
+  entry(given: TarHeader): void {
+    const sparse = this.options.isExact && given.type === 'file' ? sparseFileOf(given.pax) : undefined
+    const header = sparse ? { ...given, name: sparse.name } : given
     const parts = placeOf(header.name, this.options.path)
     const last = parts.at(-1)
     if (last === undefined) return this.root(header)
@@ -69,10 +76,19 @@ export class TreeWriter implements TarSink {
     if (header.type === 'directory') return this.directory(place, header, there, parts)
     if (there && !this.clear(place, header, there)) return
     this.write(place, header)
+    if (sparse) this.expectSparse(sparse)
+  }
+
+  private expectSparse({ realSizeBytes }: SparseFile): void {
+    if (!this.open) return
+    const { fd } = this.open
+    fs.ftruncateSync(fd, realSizeBytes)
+    this.open.sparse = new SparseBody(realSizeBytes, (bytes, at) => writeAt(fd, bytes, at))
   }
 
   data(bytes: Buffer): void {
     if (!this.open) return
+    if (this.open.sparse) return this.open.sparse.push(bytes)
     // In a loop: on a disk that fills up a write may take less than it was given, without an error.
     for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.open.fd, bytes, at)
   }
@@ -86,7 +102,8 @@ export class TreeWriter implements TarSink {
       fs.fchmodSync(fd, header.mode)
       changeDirectory(place.parent)
       setXattrs(place.base, header)
-      fs.futimesSync(fd, header.mtimeSeconds, header.mtimeSeconds)
+      if (this.options.isExact) setTimes(place.base, ...exactTimes(header))
+      else fs.futimesSync(fd, header.mtimeSeconds, header.mtimeSeconds)
     } finally {
       fs.closeSync(fd)
     }
@@ -94,14 +111,16 @@ export class TreeWriter implements TarSink {
 
   /** Directory times last, from the inside out. */
   finish(): void {
-    for (const [parts, mtime] of this.times.reverse()) this.setTime(parts, mtime)
+    for (const [parts, header] of this.times.reverse()) this.setTime(parts, header)
   }
 
-  private setTime(parts: readonly string[], mtime: number): void {
+  private setTime(parts: readonly string[], header: TarHeader): void {
     try {
       const path = Buffer.from(parts.join('/') || '.', 'latin1')
       const fd = openBelow(this.top, path, O_DIRECTORY | O_NOFOLLOW, this.options.resolve)
-      fs.futimesSync(fd, mtime, mtime)
+      changeDirectory(fd)
+      if (this.options.isExact) setTimes(HERE, ...exactTimes(header))
+      else fs.futimesSync(fd, header.mtimeSeconds, header.mtimeSeconds)
       fs.closeSync(fd)
     } catch (error) {
       // A later entry of the archive, or the container, put something else there.
@@ -113,7 +132,7 @@ export class TreeWriter implements TarSink {
     if (!this.options.takesRoot || header.type !== 'directory') return
     changeDirectory(this.top)
     this.describe(Buffer.from('.'), header)
-    this.times.push([[], header.mtimeSeconds])
+    this.times.push([[], header])
   }
 
   /** docker's words. */
@@ -160,7 +179,7 @@ export class TreeWriter implements TarSink {
     } finally {
       fs.closeSync(fd)
     }
-    this.times.push([parts, header.mtimeSeconds])
+    this.times.push([parts, header])
   }
 
   private describe(name: Buffer, header: TarHeader): void {
@@ -191,7 +210,8 @@ export class TreeWriter implements TarSink {
   private describeNode(base: Buffer, header: TarHeader): void {
     fs.lchownSync(base, ...this.owner(header))
     setXattrs(base, header)
-    fs.lutimesSync(base, header.mtimeSeconds, header.mtimeSeconds)
+    if (this.options.isExact) setTimes(base, ...exactTimes(header))
+    else fs.lutimesSync(base, header.mtimeSeconds, header.mtimeSeconds)
   }
 
   /** The target is named from where the archive is unpacked; a directory on the way is opened by the same rules as any other. */
@@ -246,6 +266,24 @@ export class TreeWriter implements TarSink {
       return openBelow(this.top, path, O_PATH | O_DIRECTORY, this.options.resolve)
     }
   }
+}
+
+interface OpenFile {
+  readonly fd: number
+  readonly place: Place
+  readonly header: TarHeader
+  sparse?: SparseBody
+}
+
+/** As the archive has them, to the nanosecond; a time of access it has not. */
+function exactTimes({ pax, mtimeSeconds }: TarHeader): [atimeNanos: bigint, mtimeNanos: bigint] {
+  const [, sign = '', whole = '0', fraction = ''] = /^(-?)(\d+)(?:\.(\d*))?$/.exec(pax.mtime ?? '') ?? []
+  const nanos =
+    pax.mtime === undefined
+      ? BigInt(mtimeSeconds) * 1_000_000_000n
+      : BigInt(whole) * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
+  const signed = sign === '-' ? -nanos : nanos
+  return [signed, signed]
 }
 
 function setXattrs(name: Buffer, header: TarHeader): void {

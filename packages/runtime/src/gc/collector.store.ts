@@ -29,6 +29,8 @@ const STEP = 500
  * the same turn of the event loop as the look at its colour, so nobody can claim a thing in between.
  */
 export class Collector {
+  /** Of whoever keeps things beside images, snapshots and leases. */
+  claims: () => readonly Key[] = () => []
   private marking: Marking | undefined
   private tail: Promise<unknown> = Promise.resolve()
 
@@ -65,6 +67,7 @@ export class Collector {
     return [
       ...store.ids().map(imageKey),
       ...leases.claimed(),
+      ...this.claims(),
       ...below.map(({ chainId }) => layerKey(chainId)),
     ]
   }

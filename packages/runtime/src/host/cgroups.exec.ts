@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContainerStats, RuntimeInfo } from '../api.js'
@@ -131,6 +131,16 @@ async function removeTree(dir: string): Promise<boolean> {
 
 /** Own cgroups that are moved into at no cost, in the order of preference. */
 const WARM = ['name=systemd', 'freezer', 'pids']
+
+/** Unless something is in it or below it. */
+export function removeEmptyCgroup(path: string): void {
+  for (const hierarchy of cgroupHierarchies())
+    try {
+      rmdirSync(join(hierarchy, path))
+    } catch {
+      // In use, or not there.
+    }
+}
 
 /**
  * On v1 the first move into a cgroup after a quiet time waits about 10 ms for a grace period of the kernel (the lock of all thread groups

@@ -45,7 +45,7 @@ export const MS_RDONLY = 1
 export const MS_REMOUNT = 32
 export const MS_BIND = 4096
 export const MS_REC = 16_384
-const MS_PRIVATE = 1 << 18
+export const MS_PRIVATE = 1 << 18
 export const RESOLVE = { noMagicLinks: 2, noSymlinks: 4, beneath: 8, inRoot: 16 } as const
 
 const errnoName = (): string =>

@@ -7,7 +7,7 @@ import { runProgram } from './process.exec.js'
 const CRUN_MIN = [1, 15]
 const CRUN_FIXED = [1, 30]
 
-export type HostFacts = Omit<RuntimeInfo, 'root' | 'id' | 'network'>
+export type HostFacts = Omit<RuntimeInfo, 'root' | 'runRoot' | 'id' | 'network' | 'networkIds'>
 
 /** What this machine brings along, asked of its programs. Warnings are logged. @throws host.crun_too_old, host.program_missing */
 export async function hostFacts(

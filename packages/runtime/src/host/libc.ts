@@ -16,6 +16,8 @@ const flockCall = libc.func('int flock(int fd, int operation)')
 const syncfsCall = libc.func('int syncfs(int fd)')
 
 export const MNT_DETACH = 2
+/** Not where a symlink leads. */
+export const UMOUNT_NOFOLLOW = 8
 export const S_IFCHR = 0o020000
 export const S_IFBLK = 0o060000
 export const S_IFIFO = 0o010000

@@ -21,6 +21,8 @@ export type NetlinkAttribute = readonly [
 export const NLM_F_REQUEST = 1
 export const NLM_F_ACK = 4
 export const NLM_F_REPLACE = 0x100
+/** All that there are (root and match). */
+export const NLM_F_DUMP = 0x300
 export const NLM_F_EXCL = 0x200
 export const NLM_F_CREATE = 0x400
 export const NLMSG_ERROR = 2

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { fault } from '@berth/core'
 import koffi from 'koffi'
 import {
@@ -11,6 +11,7 @@ import {
   NLMSG_DONE,
   NLMSG_ERROR,
 } from './netlink-message.js'
+import { inNetworkNamespace } from './network-namespace.js'
 
 /**
  * Requests to the kernel over a netlink socket, without a program in between. The kernel carries a request out within the send, so the
@@ -23,7 +24,6 @@ const setsockoptCall = libc.func(
 )
 const sendCall = libc.func('long send(int fd, const void *data, size_t length, int flags)')
 const recvCall = libc.func('long recv(int fd, _Out_ void *data, size_t length, int flags)')
-const setnsCall = libc.func('int setns(int fd, int kind)')
 
 const AF_NETLINK = 16
 const SOCK_RAW = 3
@@ -31,7 +31,6 @@ const SOCK_CLOEXEC = 0o2000000
 const SOL_NETLINK = 270
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
-const CLONE_NEWNET = 0x40000000
 const MSG_DONTWAIT = 0x40
 const MSG_TRUNC = 0x20
 const ANSWER_BYTES = 64 * 1024
@@ -67,13 +66,35 @@ export class NetlinkSocket {
   async request(what: string, messages: readonly NetlinkMessage[]): Promise<readonly NetlinkAnswer[]> {
     const first = this.sequence + 1
     const datagram = this.encode(messages)
+    await this.send(what, datagram)
+    return this.answers(what, first)
+  }
+
+  private async send(what: string, datagram: Buffer): Promise<void> {
     const sent = await new Promise<number>((resolve, reject) =>
       sendCall.async(this.fd, datagram, datagram.length, 0, (error: unknown, result: number) =>
         error ? reject(error) : resolve(result),
       ),
     )
     if (sent < 0) throw fault.internal('host.netlink', `${what}: the kernel took no message`)
-    return this.answers(what, first)
+  }
+
+  /**
+   * As `request`, between two messages that open and close a transaction (nfnetlink's batches): all is carried out or nothing. Kernels differ in
+   * whether they acknowledge those two, so they are not asked to.
+   */
+  async transact(
+    what: string,
+    { begin, end }: { readonly begin: NetlinkMessage; readonly end: NetlinkMessage },
+    messages: readonly NetlinkMessage[],
+  ): Promise<void> {
+    const opening = encodeMessage(begin, ++this.sequence)
+    const first = this.sequence + 1
+    const body = this.encode(messages)
+    const last = this.sequence
+    const datagram = Buffer.concat([opening, body, encodeMessage(end, ++this.sequence)])
+    await this.send(what, datagram)
+    this.answers(what, first, last)
   }
 
   /** As `request`, on this thread: for questions, which wait for nothing long. */
@@ -94,8 +115,8 @@ export class NetlinkSocket {
   }
 
   /** Reads until all from `first` on are settled. */
-  private answers(what: string, first: number): readonly NetlinkAnswer[] {
-    const open = new Set(Array.from({ length: this.sequence - first + 1 }, (_, index) => first + index))
+  private answers(what: string, first: number, last = this.sequence): readonly NetlinkAnswer[] {
+    const open = new Set(Array.from({ length: last - first + 1 }, (_, index) => first + index))
     const answers: NetlinkAnswer[] = []
     let failure: Error | undefined
     while (open.size > 0) {
@@ -104,10 +125,12 @@ export class NetlinkSocket {
           answers.push(answer)
           continue
         }
-        open.delete(answer.sequence)
+        const isOpen = open.delete(answer.sequence)
         if (answer.type === NLMSG_DONE) continue
         const { errno, words } = decodeOutcome(answer)
         if (errno !== 0) failure ??= failed(what, errno, words)
+        // A transaction that was refused as a whole: its parts are not answered.
+        if (!isOpen && failure) throw failure
       }
     }
     if (failure) throw failure
@@ -142,25 +165,5 @@ export async function withNetlink<T>(
 }
 
 /** A socket of another network namespace, given by path: it stays in it, this thread does not. @throws host.netlink */
-export function openNetlinkIn(namespace: string, protocol: number): NetlinkSocket {
-  const own = openSync('/proc/thread-self/ns/net', 'r')
-  try {
-    const other = openSync(namespace, 'r')
-    try {
-      enter(other, `entering ${namespace}`)
-    } finally {
-      closeSync(other)
-    }
-    try {
-      return new NetlinkSocket(protocol)
-    } finally {
-      enter(own, 'coming back to the own network namespace')
-    }
-  } finally {
-    closeSync(own)
-  }
-}
-
-function enter(fd: number, what: string): void {
-  if (setnsCall(fd, CLONE_NEWNET) !== 0) throw failed(what, koffi.errno())
-}
+export const openNetlinkIn = (namespace: string, protocol: number): NetlinkSocket =>
+  inNetworkNamespace(namespace, () => new NetlinkSocket(protocol))

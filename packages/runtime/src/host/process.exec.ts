@@ -12,12 +12,12 @@ export interface Finished {
 export function runProgram(
   file: string,
   args: readonly string[],
-  options: { input?: string; timeoutMs?: number; cwd?: string } = {},
+  options: { input?: string; timeoutMs?: number; cwd?: string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const settings: SpawnOptions = {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+      env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', ...options.env },
       ...(options.cwd ? { cwd: options.cwd } : {}),
     }
     const child = spawn(file, [...args], settings)
@@ -63,21 +63,6 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   nft: 'nftables',
   ip: 'iproute2',
   nsenter: 'util-linux',
-}
-
-/** @throws host.program_failed with what it said */
-export async function mustRun(
-  file: string,
-  args: readonly string[],
-  options: { input?: string; timeoutMs?: number } = {},
-): Promise<string> {
-  const result = await runProgram(file, args, options)
-  if (result.code !== 0)
-    throw fault.internal(
-      'host.program_failed',
-      `${file} ${args.join(' ').slice(0, 200)}: ${result.stderr.trim() || `exit code ${result.code}`}`,
-    )
-  return result.stdout
 }
 
 /** Ticks since boot at which the process began: with the pid it names one process for ever. Undefined when it is gone or a zombie. */

@@ -98,12 +98,17 @@ function call(plan: SpawnPlan, actions: Buffer, attributes: Buffer): Promise<num
   })
 }
 
-/** Resolves when the process has ended; until then a thread of the pool waits for it, so it must be about to end. */
-export function reap(pid: number): Promise<void> {
+/** Resolves with its exit code when the process has ended; until then a thread of the pool waits for it, so it must be about to end. */
+export function reap(pid: number): Promise<number> {
+  const status = Buffer.alloc(4)
   return new Promise((resolve) => {
-    waitCall.async(pid, null, 0, () => resolve())
+    waitCall.async(pid, status, 0, () => resolve(exitCode(status.readInt32LE())))
   })
 }
+
+/** As a shell has it: 128 and the signal for one that was killed. */
+const exitCode = (status: number): number =>
+  (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f)
 
 /** For programs that read and write nothing. */
 export const openNull = (): number => openSync('/dev/null', 'r+')

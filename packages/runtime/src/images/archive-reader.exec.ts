@@ -79,7 +79,12 @@ export class ArchiveReader {
     const compression = compressionOf(head.bytes)
     const isTar = head.bytes.toString('latin1', TAR_MAGIC_AT, TAR_MAGIC_AT + 5) === 'ustar'
     const isLayer = compression !== 'none' || isTar || isZeros(head.bytes)
-    const unpacked = isLayer ? this.deps.layers.unpack(staged.path, this.signal) : undefined
+    const unpacked = isLayer
+      ? this.deps.layers.unpack(staged.path, {
+          ...(compression === 'none' ? { plainDigest: staged.digest } : {}),
+          ...(this.signal ? { signal: this.signal } : {}),
+        })
+      : undefined
     unpacked?.catch(() => {})
     return { ...staged, compression, unpacked }
   }

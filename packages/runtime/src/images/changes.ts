@@ -1,7 +1,9 @@
 import { posix } from 'node:path'
 import { fault } from '@berth/core'
 import type { HealthCheck, ImageConfig } from '../api.js'
-import { expand, jsonForm, type Line, splitLines, words } from '../build/parser/lines.js'
+import { type InstructionLine, readLines } from '../build/dockerfile/lines.js'
+import { jsonForm, WordsError } from '../build/dockerfile/words.js'
+import { ExpansionError, expandWord, expandWords } from '../build/expansion/expand.js'
 
 const ALLOWED =
   'CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR'
@@ -18,19 +20,32 @@ interface Draft {
 /** The config after `docker commit --change` and `docker import --change` lines, in the Dockerfile's syntax. @throws image.change_invalid */
 export function applyChanges(config: ImageConfig, changes: readonly string[]): ImageConfig {
   let draft: Draft = { config, isCmdSet: false }
-  for (const line of changes.flatMap(linesOf)) draft = applyChange(draft, line)
+  try {
+    for (const line of changes.flatMap(linesOf)) draft = applyChange(draft, line)
+  } catch (error) {
+    throw error instanceof ExpansionError || error instanceof WordsError ? invalid(error.message) : error
+  }
   return draft.config
 }
 
-function linesOf(change: string): readonly Line[] {
+type Variables = ReadonlyMap<string, string>
+const settingOf = (variables: Variables) => ({
+  escapeChar: '\\',
+  lookup: (name: string) => variables.get(name),
+})
+const expand = (text: string, variables: Variables): string => expandWord(text, settingOf(variables))
+const words = (text: string, variables: Variables): readonly string[] =>
+  expandWords(text, settingOf(variables))
+
+function linesOf(change: string): readonly InstructionLine[] {
   try {
-    return splitLines(change)
+    return readLines(change, () => {}).lines
   } catch (error) {
     throw invalid(error instanceof Error ? error.message : String(error))
   }
 }
 
-function applyChange(draft: Draft, { keyword, rest }: Line): Draft {
+function applyChange(draft: Draft, { keyword, rest }: InstructionLine): Draft {
   const { config } = draft
   if (rest === '' && keyword !== 'CMD' && keyword !== 'ENTRYPOINT')
     throw invalid(`${keyword} needs an argument`)

@@ -228,6 +228,53 @@ describe('a full disk', () => {
   )
 })
 
+test('F17: on a full disk a commit and changed records are as before or as wanted, never torn; afterwards all goes on', async () => {
+  await onSmallDisk([], async (dir) => {
+    const small = { root: `${dir}/root` }
+    let runtime = await host.reopen(small)
+    await buildTinyImage(runtime)
+    const script = 'head -c 30000000 /dev/urandom > /big; echo kept > /small'
+    const { id } = await runtime.containers.create({
+      name: 'c',
+      image: 'tiny:1',
+      command: ['sh', '-c', script],
+    })
+    await runtime.containers.start(id)
+    await runtime.containers.wait(id)
+    const before = await runtime.images.list()
+    await expect(runtime.containers.commit(id, { reference: 'made:1' })).rejects.toMatchObject({
+      code: 'host.disk_full',
+    })
+    expect(await runtime.images.list()).toEqual(before)
+
+    const filler = `${dir}/filler`
+    execFileSync('sh', ['-c', `cat /dev/zero > ${filler} 2>/dev/null; sync ${filler}; true`])
+    const names = Array.from({ length: 40 }, (_, index) => `${'n'.repeat(100)}${index}`)
+    let known = 'c'
+    for (const name of names)
+      await runtime.containers.rename(id, name).then(
+        () => {
+          known = name
+        },
+        () => undefined,
+      )
+    expect((await runtime.containers.inspect(id)).spec.name).toBe(known)
+    rmSync(filler)
+    runtime = await host.reopen(small)
+    expect(await runtime.containers.list()).toMatchObject([{ id, spec: { name: known }, state: 'exited' }])
+    expect(runtime.info().warnings.filter((warning) => warning.includes('put aside'))).toEqual([])
+    expect(await runtime.images.check()).toEqual([])
+    const other = await runtime.containers.create({
+      name: 'd',
+      image: 'tiny:1',
+      command: ['sh', '-c', 'echo > /a'],
+    })
+    await runtime.containers.start(other.id)
+    await runtime.containers.wait(other.id)
+    expect(await runtime.containers.commit(other.id, { reference: 'made:2' })).toBeDefined()
+  })
+})
+
 test('F35: collections, pulls, pushes, removals and containers at the same time lose no blob and no layer that is wanted', async () => {
   const { runtime } = host
   await buildTinyImage(runtime)

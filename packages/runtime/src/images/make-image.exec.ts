@@ -79,7 +79,7 @@ async function receive(
 ): Promise<Layered> {
   const staged = await content.stage(source)
   try {
-    const unpacked = await layers.unpack(staged.path, signal)
+    const unpacked = await layers.unpack(staged.path, signal ? { signal } : {})
     if (unpacked.diffId === staged.digest) return { staged, unpacked }
     await layers.discard(unpacked)
     throw fault.invalidArgument(

@@ -1,18 +1,10 @@
 import { fault, type Logger, systemClock } from '@berth/core'
-import type {
-  BuildRequest,
-  DamagedBlob,
-  DiskUsage,
-  ImageAction,
-  ImageRecord,
-  Images,
-  RegistryAccess,
-} from '../api.js'
-import { buildImage } from '../build/build.exec.js'
+import type { DamagedBlob, DiskUsage, ImageAction, ImageRecord, Images, RegistryAccess } from '../api.js'
 import { ContentStore } from '../content/content.store.js'
 import { Durability } from '../content/durability.store.js'
 import type { NewEvent } from '../event-log.js'
 import { Collector } from '../gc/collector.store.js'
+import type { Key } from '../gc/mark.js'
 import { decompressed } from '../layers/decompress.js'
 import { chainIds, type Layer, LayerStore } from '../layers/layers.store.js'
 import { LeaseStore } from '../leases/leases.store.js'
@@ -28,7 +20,8 @@ import { ImageStore } from './images.store.js'
 import { type LoadDeps, loadImages } from './load.exec.js'
 import { EMPTY_CONFIG, makeImage, type NewImage } from './make-image.exec.js'
 import type { ImageUser } from './plan-removal.js'
-import { canonical, formatReference, parseReference } from './reference.js'
+import { fitsPlatform } from './platform.js'
+import { formatReference, parseReference } from './reference.js'
 import { saveImages } from './save.exec.js'
 import { describeUsage } from './usage.js'
 
@@ -47,7 +40,16 @@ export interface ImagesModule {
   readonly snapshots: SnapshotStore
   /** The unpacked layers of an image, bottom up. @throws image.layer_missing */
   layersOf(image: ImageRecord): readonly Layer[]
-  build(request: BuildRequest): Promise<ImageRecord>
+  /** What builds work with. */
+  readonly forBuilds: Pick<Parts, 'content' | 'layers' | 'store' | 'leases' | 'announce'> & {
+    /** What is here; else pulled. */
+    image(
+      reference: string,
+      options: { readonly platform?: string; readonly pull?: boolean; readonly signal: AbortSignal },
+    ): Promise<ImageRecord>
+  }
+  /** What is kept beside images: asked at each collection. */
+  keepAlso(claims: () => readonly Key[]): void
   /** An image from a parent, a layer and changes: what commit, import and build end with. */
   makeImage(image: NewImage): Promise<ImageRecord>
   /** The images' part of `Runtime.diskUsage`. */
@@ -77,7 +79,10 @@ export function openImages(deps: ImagesDeps): ImagesModule {
     images: imagesOf(parts),
     snapshots,
     layersOf: (image) => layersOf(parts, image),
-    build: (request) => parts.leases.working(() => build(parts, request)),
+    forBuilds: { ...parts, image: (reference, options) => baseImage(parts, reference, options) },
+    keepAlso: (claims) => {
+      parts.collector.claims = claims
+    },
     makeImage: (image) => makeImage(parts, image),
     usage: () => describeUsage(store.list(), layers.rows(), (id) => deps.usersOf(id).length),
     recover: async () => {
@@ -198,16 +203,14 @@ function check(parts: Parts, signal: AbortSignal | undefined): Promise<readonly 
 }
 
 /** A base image is pulled like any other. */
-async function build(parts: Parts, request: BuildRequest): Promise<ImageRecord> {
-  const { content, layers, store, transfers, announce } = parts
-  const pull = (reference: string) =>
-    transfers.pull(reference, request.signal ? { signal: request.signal } : {})
-  const image = await buildImage(
-    { content, layers, store, layersOf: (base) => layersOf(parts, base), pull },
-    request,
-  )
-  for (const name of request.tags) announce('build', image, canonical(name))
-  return image
+async function baseImage(
+  { store, transfers }: Parts,
+  reference: string,
+  { platform, pull = false, signal }: { platform?: string; pull?: boolean; signal: AbortSignal },
+): Promise<ImageRecord> {
+  const known = pull ? undefined : store.find(reference)
+  const fits = known && (!platform || fitsPlatform(known.platform, platform, process.arch))
+  return fits ? known : transfers.pull(reference, { signal, ...(platform ? { platform } : {}) })
 }
 
 function layersOf({ layers }: Parts, image: ImageRecord): readonly Layer[] {

@@ -18,7 +18,7 @@ test.each([
   ['a/b__c/d--e.f', 'docker.io/a/b__c/d--e.f:latest'],
 ])('%s means %s', (text, full) => expect(canonical(text)).toBe(full))
 
-describe('refused', () => {
+describe('E2: refused', () => {
   test.each([
     '',
     ':tag',
@@ -120,3 +120,19 @@ test('any text is either refused as a reference or has one spelling, which is sa
     { numRuns: 50_000 },
   )
 }, 30_000)
+
+// Lengths are limited before anything is matched; within them no form makes a matcher go back and forth.
+test.each([
+  'a'.repeat(512),
+  'a-'.repeat(255),
+  `${'a.'.repeat(250)}!`,
+  `${'a__'.repeat(160)}/`,
+  `${'-'.repeat(500)}`,
+])('E17: a name made to confuse (%#) is answered', (text) => {
+  for (let round = 0; round < 2_000; round++)
+    try {
+      parseReference(text)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'image.reference_invalid' })
+    }
+})

@@ -17,7 +17,7 @@ import { Durability } from '../content/durability.store.js'
 import { layerKey } from '../gc/mark.js'
 import { diskFull } from '../host/disk.js'
 import type { Metadata } from '../metadata.store.js'
-import { type LayerSource, runUnpacker, type UnpackResult } from './unpacker.exec.js'
+import { type LayerSource, runUnpacker, type UnpackOptions, type UnpackResult } from './unpacker.exec.js'
 
 /** A layer on top of its parents, unpacked once and shared by every image with the same chain. */
 export interface Layer {
@@ -28,6 +28,16 @@ export interface Layer {
 /** An unpacked directory that is no layer yet: `adopt` or `discard` it. */
 export interface UnpackedLayer extends UnpackResult {
   readonly dir: number
+}
+
+/** A layer that is being written. */
+export interface OpenLayer {
+  readonly dir: number
+  /** Upper and work directory of an overlay. */
+  readonly upper: string
+  readonly work: string
+  /** Not there: room for what the work needs on this file system and the layer does not. */
+  readonly aside: string
 }
 
 /** OCI image spec, config.md "Layer ChainID". */
@@ -69,6 +79,16 @@ export class LayerStore {
     return row && existsSync(this.path(Number(row.dir))) ? { chainId, dir: Number(row.dir) } : undefined
   }
 
+  /** @throws image.layer_missing */
+  get(chainId: string): Layer {
+    const found = this.find(chainId)
+    if (found) return found
+    throw fault.dataLoss(
+      'image.layer_missing',
+      `layer ${chainId} is not unpacked on this host: pull its image again`,
+    )
+  }
+
   /** Size of its files, 0 for one that is not here. */
   sizeOf(chainId: string): number {
     const row = this.metadata.db.prepare('SELECT size_bytes FROM layer WHERE chain_id = ?').get(chainId)
@@ -103,7 +123,7 @@ export class LayerStore {
     parents: Parents,
     signal: AbortSignal | undefined,
   ): Promise<Layer> {
-    const unpacked = await this.unpack(this.content.path(blob), signal)
+    const unpacked = await this.unpack(this.content.path(blob), signal ? { signal } : {})
     if (unpacked.diffId === diffId) return this.adopt(unpacked, chainId, parents)
     await this.discard(unpacked)
     throw fault.dataLoss(
@@ -113,17 +133,29 @@ export class LayerStore {
   }
 
   /** Unpacks into a directory of its own; nothing of it stays on failure. @throws image.layer_invalid, image.layer_too_large, host.disk_full */
-  async unpack(source: LayerSource, signal?: AbortSignal): Promise<UnpackedLayer> {
+  async unpack(source: LayerSource, options: UnpackOptions = {}): Promise<UnpackedLayer> {
     const dir = this.metadata.next('dir')
     const temporary = this.halfMade(dir)
     try {
       mkdirSync(temporary, { mode: 0o755 })
-      const result = await runUnpacker(source, temporary, signal ? { signal } : {})
+      const result = await runUnpacker(source, temporary, options)
       return { ...result, dir }
     } catch (error) {
       await remove(temporary)
       throw diskFull(error, temporary) ?? error
     }
+  }
+
+  /** An empty layer to write into: `upper` becomes the layer with `adopt`, and both go with `discard`. A crash leaves nothing of it. */
+  begin(): OpenLayer {
+    const dir = this.metadata.next('dir')
+    const [upper, work, aside] = [
+      this.halfMade(dir),
+      join(this.dir, `${dir}.work`),
+      join(this.dir, `${dir}.aside`),
+    ]
+    for (const path of [upper, work]) mkdirSync(path, { mode: 0o755 })
+    return { dir, upper, work, aside }
   }
 
   /** Makes an unpacked directory the layer with this chain id; a layer that is there already wins. */
@@ -153,8 +185,15 @@ export class LayerStore {
     }
   }
 
-  discard(unpacked: UnpackedLayer): Promise<void> {
-    return remove(this.halfMade(unpacked.dir))
+  async discard({ dir }: Pick<UnpackedLayer, 'dir'>): Promise<void> {
+    await Promise.all([remove(this.halfMade(dir)), this.dropWork({ dir })])
+  }
+
+  /** What an overlay needed beside the directory it wrote into. Idempotent. */
+  async dropWork({ dir }: Pick<UnpackedLayer, 'dir'>): Promise<void> {
+    await Promise.all(
+      ['work', 'aside', 'aside.stubs'].map((kind) => remove(join(this.dir, `${dir}.${kind}`))),
+    )
   }
 
   private path(dir: number): string {

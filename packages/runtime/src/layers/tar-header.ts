@@ -147,9 +147,13 @@ export function addExtension(
   }
 }
 
-/** The entry with its extensions in force. @throws image.layer_invalid for sparse files and numbers that are none */
-export function withExtensions(raw: RawHeader, { pax, longName, longLink }: Extensions): TarHeader {
-  const sparse = Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))
+/** The entry with its extensions in force. @throws image.layer_invalid for sparse files, unless wanted, and numbers that are none */
+export function withExtensions(
+  raw: RawHeader,
+  { pax, longName, longLink }: Extensions,
+  takesSparse = false,
+): TarHeader {
+  const sparse = !takesSparse && Object.keys(pax).some((key) => key.startsWith('GNU.sparse.'))
   if (sparse) throw invalidTar('sparse files are not supported')
   const name = pax.path ?? longName ?? raw.name
   const count = (key: string, fallback: number) =>

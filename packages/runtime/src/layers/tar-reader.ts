@@ -43,6 +43,8 @@ export class TarReader {
   constructor(
     private readonly sink: TarSink,
     private readonly names: NameEncoding = 'utf8',
+    /** Sparse files (GNU 1.0) come as they stand: the sink knows how to read them. */
+    private readonly takesSparse = false,
   ) {}
 
   /** @throws image.layer_invalid */
@@ -116,7 +118,7 @@ export class TarReader {
     const raw = decodeBlock(block, this.names)
     if (isExtension(raw)) return this.beginExtension(raw.type as ExtensionType, raw.sizeBytes)
     const pax = { ...this.global, ...this.extensions.pax }
-    const header = withExtensions(raw, { ...this.extensions, pax })
+    const header = withExtensions(raw, { ...this.extensions, pax }, this.takesSparse)
     this.extensions = NO_EXTENSIONS
     const size = header.type === 'file' ? header.sizeBytes : 0
     this.sink.entry(size === header.sizeBytes ? header : { ...header, sizeBytes: size })

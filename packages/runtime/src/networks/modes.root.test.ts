@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ContainerInfo, ContainerSpec, PortMapping } from '../api.js'
 import { buildTinyImage, openTestRuntime, type TestRuntime, until } from '../testing/index.js'
+import { processesOf } from '../testing/leftovers.js'
 
 let host: TestRuntime
 beforeAll(async () => {
@@ -173,15 +174,15 @@ describe('a published port', () => {
 
   test('of sctp has a rule, whatever sockets this kernel has', async () => {
     const container = await start(web('sctp', { protocol: 'sctp', containerPort: 9 }))
-    const table = execFileSync('nft', ['list', 'table', 'ip', host.options.network?.bridge ?? ''], {
+    const table = execFileSync('nft', ['list', 'table', 'inet', host.options.network?.bridge ?? ''], {
       encoding: 'utf8',
     })
-    expect(table).toContain(`sctp dport ${hostPort(container)} dnat to ${container.ipAddress}:9`)
+    expect(table).toContain(`${hostPort(container)} : ${container.ipAddress} . 9`)
   })
 
   test('comes back when somebody flushed the packet rules', async () => {
     const one = await start(web('one'))
-    execFileSync('nft', ['delete', 'table', 'ip', host.options.network?.bridge ?? ''])
+    execFileSync('nft', ['delete', 'table', 'inet', host.options.network?.bridge ?? ''])
     await start(idle({}))
     expect(
       await until('it answers', () =>
@@ -205,6 +206,39 @@ test('a container reaches the host’s loopback services by no route', async () 
   expect(lines).not.toContain('secret')
   program.close()
 })
+
+test('E10: a container in the host’s network finds no abstract socket of the engine and its monitors (CVE-2020-15257)', async () => {
+  const container = await start(idle({ network: 'host', tty: true, openStdin: true }))
+  await host.runtime.containers.execs.create(container.id, { argv: ['sleep', '1000'] })
+  const owners = [process.pid, ...processesOf(`${host.dir}/`, host.options.cgroupParent)]
+  const held = new Set(owners.flatMap(socketsOf))
+  const sockets = inside(container.pid, 'cat', '/proc/net/unix').split('\n').slice(1)
+  const named = sockets
+    .map((line) => line.trim().split(/ +/))
+    .flatMap(([, , , , , , inode = '', name]) => (name !== undefined && held.has(inode) ? [name] : []))
+  expect(named.length).toBeGreaterThan(0)
+  expect(named.filter((name) => name.startsWith('@'))).toEqual([])
+  const files = execFileSync('find', [host.dir, '-type', 's'], { encoding: 'utf8' })
+    .split('\n')
+    .filter(Boolean)
+  expect(files.length).toBeGreaterThan(0)
+  for (const file of files) expect(statSync(file).mode & 0o007, file).toBe(0)
+})
+
+/** Inodes of the sockets that a process holds. */
+const socketsOf = (pid: number): readonly string[] => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? []
+      } catch {
+        return []
+      }
+    })
+  } catch {
+    return []
+  }
+}
 
 function tryTo(work: () => string): string {
   try {

@@ -5,6 +5,14 @@ import type { ContainerSpec, PortMapping } from '../api.js'
 export const hasCable = (spec: Pick<ContainerSpec, 'network'>): boolean =>
   (spec.network ?? 'bridge') === 'bridge'
 
+/** Whether it has an address of the default network. */
+export const isOnDefault = (spec: Pick<ContainerSpec, 'network' | 'networks'>): boolean =>
+  hasCable(spec) && (spec.networks === undefined || Object.hasOwn(spec.networks, 'bridge'))
+
+/** In the default network alone a resolver of its own is asked directly, as docker has it. */
+export const asksNameServer = (spec: Pick<ContainerSpec, 'network' | 'networks' | 'dns'>): boolean =>
+  hasCable(spec) && (spec.networks !== undefined || !spec.dns?.servers?.length)
+
 /**
  * The ports to publish: none where there is no address of its own to lead to (on the host's network its ports are the host's already).
  * @throws container.spec_invalid (another container's network: publish there), port.host_ip_invalid

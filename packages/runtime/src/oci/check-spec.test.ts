@@ -166,7 +166,7 @@ test.each([
 describe('files under /etc', () => {
   test('hosts: the usual names, the extra ones, its own address', () => {
     const text = hostsFile({
-      ipAddress: '10.0.0.2',
+      addresses: ['10.0.0.2'],
       hostname: 'h',
       domainname: 'd.example',
       extraHosts: ['gw:host-gateway', 'six=[::5]'],

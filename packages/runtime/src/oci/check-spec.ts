@@ -83,7 +83,15 @@ function checkNetwork(spec: ContainerSpec): void {
       throw refused(`invalid IP address: ${JSON.stringify(port.hostIp.slice(0, 100))}`)
   }
   const isShared = typeof spec.network === 'object'
+  if (spec.networks && spec.network !== undefined && spec.network !== 'bridge')
+    throw refused('conflicting options: networks of its own and the network mode')
   const conflict = (what: string) => refused(`conflicting options: ${what} and the network mode`)
+  for (const { ipv4, ipv6 } of Object.values(spec.networks ?? {})) {
+    if (ipv4 && (!isIpAddress(ipv4) || ipv4.includes(':')))
+      throw refused(`invalid IPv4 address: ${ipv4.slice(0, 100)}`)
+    if (ipv6 && (!isIpAddress(ipv6) || !ipv6.includes(':')))
+      throw refused(`invalid IPv6 address: ${ipv6.slice(0, 100)}`)
+  }
   if (spec.macAddress && (isShared || spec.network === 'host')) throw conflict('mac-address')
   if (!isShared) return
   if (spec.hostname) throw conflict('hostname')

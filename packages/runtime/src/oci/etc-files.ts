@@ -48,7 +48,8 @@ const LOCAL = [
 export interface HostsInput {
   /** Its first lines: the host's own file in its network; absent: the usual ones. */
   readonly base?: string
-  readonly ipAddress: string | undefined
+  /** Its own, one per network and family. */
+  readonly addresses: readonly string[]
   readonly hostname: string
   readonly domainname: string | undefined
   readonly extraHosts: readonly string[]
@@ -57,13 +58,13 @@ export interface HostsInput {
 }
 
 export function hostsFile(input: HostsInput): string {
-  const { ipAddress, hostname, domainname, gateway } = input
+  const { addresses, hostname, domainname, gateway } = input
   const names = domainname ? `${hostname}.${domainname} ${hostname}` : hostname
   const extra = input.extraHosts.map(parseExtraHost).map(({ name, address }) => {
     return `${address === HOST_GATEWAY ? gateway : address}\t${name}`
   })
   const base = input.base === undefined ? LOCAL : [input.base.trimEnd()]
-  return `${[...base, ...extra, ...(ipAddress ? [`${ipAddress}\t${names}`] : [])].join('\n')}\n`
+  return `${[...base, ...extra, ...addresses.map((address) => `${address}\t${names}`)].join('\n')}\n`
 }
 
 const LOOPBACK = /^nameserver\s+(127\.|::1\b)/
@@ -87,3 +88,7 @@ export function resolvConf(host: string, dns: DnsSpec = {}, keepsLoopback = fals
   ]
   return `${[...kept, ...own].join('\n')}\n`
 }
+
+/** A name without a dot is a container's first, before search domains are tried on it; whoever set that themselves is left alone. Pure. */
+export const namesFirst = (resolver: string): string =>
+  /^options\b.*\bndots:/m.test(resolver) ? resolver : `${resolver}options ndots:0\n`

@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { fault } from '@berth/core'
 import type { ContainerSpec, ImageConfig } from '../api.js'
 
-const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** docker's rule: the spec's entrypoint replaces the image's and drops its cmd; one empty word takes it away. @throws container.no_command */
 export function processArgv(spec: ContainerSpec, image: ImageConfig): readonly string[] {

@@ -297,7 +297,7 @@ describe('users', () => {
     '1:99999999999',
     '1:2:3',
     ' 0',
-  ])('%j is refused and never becomes root (CVE-2024-40635)', (user) => {
+  ])('B6: %j is refused and never becomes root (CVE-2024-40635)', (user) => {
     expect(() => resolveUser(user, PASSWD, GROUP)).toThrow(
       expect.objectContaining({ code: 'container.user_invalid' }),
     )

@@ -106,7 +106,8 @@ function processPart(input: SpecInput): object {
     },
     rlimits: ociRlimits(spec, input.host.limits),
     noNewPrivileges: security.noNewPrivileges ?? (!security.privileged && input.compat !== 'docker'),
-    ...(spec.oomScoreAdj === undefined ? {} : { oomScoreAdj: spec.oomScoreAdj }),
+    // Said even where it is the default: otherwise a container would inherit what protects this process.
+    oomScoreAdj: spec.oomScoreAdj ?? 0,
     ...(apparmor && input.host.hasAppArmor ? { apparmorProfile: security.apparmor } : {}),
   }
 }

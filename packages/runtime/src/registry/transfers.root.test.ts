@@ -52,6 +52,8 @@ async function pushed(to: TestRegistry, auth?: typeof CREDENTIALS): Promise<stri
   const reference = `${to.host}/demo/web:1`
   await sender.runtime.images.tag('tiny:1', reference)
   await sender.runtime.images.push(reference, auth ? { auth } : {})
+  // The first push compresses what was built; the image has the compressed blobs from then on.
+  built = await sender.runtime.images.get('tiny:1')
   return reference
 }
 
@@ -159,7 +161,7 @@ async function buildFrom(runtime: Runtime, reference: string): Promise<ImageReco
   const contextDir = mkdtempSync(`${host.dir}/context-`)
   writeFileSync(`${contextDir}/Dockerfile`, `FROM ${reference}\nENV MORE=1\n`)
   try {
-    return await runtime.build({ contextDir, tags: ['from:1'] })
+    return (await runtime.build({ contextDir, tags: ['from:1'] })).image
   } finally {
     rmSync(contextDir, { recursive: true })
   }
@@ -379,4 +381,21 @@ describe('A9: a registry that lies', () => {
     await expect(host.runtime.images.pull(reference)).rejects.toMatchObject({ code: 'image.layer_invalid' })
     await expectNothing(host.runtime)
   })
+})
+
+test('F33: without its registry what is here starts, by tag and by digest; what is not here is one clear error', async () => {
+  const { containers, images } = host.runtime
+  const reference = await pushed(registry)
+  const image = await images.pull(reference)
+  await registry.dispose()
+  const [byDigest = ''] = image.repositoryDigests
+  for (const [index, wanted] of [reference, byDigest].entries()) {
+    const { id } = await containers.create({ name: `c${index}`, image: wanted })
+    await containers.start(id)
+    expect(await containers.wait(id)).toMatchObject({ code: 0 })
+  }
+  await expect(images.pull(`${registry.host}/demo/web:2`)).rejects.toMatchObject({
+    message: expect.stringContaining(registry.host),
+  })
+  expect((await images.list()).map(({ id }) => id)).toEqual([image.id])
 })

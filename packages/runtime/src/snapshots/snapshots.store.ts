@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fault } from '@berth/core'
+import { MS_BIND, MS_RDONLY } from '../host/confined.js'
 import { mountIdMapped, withFileId } from '../host/idmap.js'
 import { MNT_DETACH, mount, umount, umountAside } from '../host/libc.js'
 import type { Layer } from '../layers/layers.store.js'
@@ -153,6 +154,22 @@ export class SnapshotStore {
     }
   }
 }
+
+/** Mounts an overlay whose directories are named relative to `dir`; layers from the top down. */
+export const mountOverlay = (
+  dir: string,
+  target: string,
+  lower: readonly string[],
+  upper?: { readonly upper: string; readonly work: string },
+): void =>
+  within(dir, () => {
+    const [only = 'empty', ...more] = lower
+    // Without an upper directory it needs two lower ones.
+    if (!upper && more.length === 0) return mount(only, target, '', MS_BIND, '')
+    const below = [only, ...more]
+    const rest = upper ? `,upperdir=${upper.upper},workdir=${upper.work}` : ''
+    mount('overlay', target, 'overlay', upper ? 0 : MS_RDONLY, `lowerdir=${below.join(':')}${rest}`)
+  })
 
 /** With short relative paths, since the kernel takes one page of options. */
 function within(dir: string, work: () => void): void {

@@ -6,8 +6,12 @@ import type { RuntimeOptions } from '../api.js'
 /** What a runtime in a process of its own shall do. */
 export interface ChildWork {
   readonly options: Omit<RuntimeOptions, 'logger'>
-  /** `['containers', 'start', id]`; `['containers', 'execDetached', id, spec]` gives the id of a started exec. */
-  readonly calls: readonly (readonly [room: 'containers' | 'images', method: string, ...args: unknown[]])[]
+  /** `['containers', 'start', id]`; `['containers', 'execDetached', id, spec]` gives the id of a started exec; `run` is create and start. */
+  readonly calls: readonly (readonly [
+    room: 'containers' | 'networks' | 'images' | 'volumes',
+    method: string,
+    ...args: unknown[],
+  ])[]
   readonly hold?: boolean
 }
 
@@ -23,6 +27,7 @@ export interface ChildEnd {
 }
 
 export interface ChildRuntime {
+  readonly pid: number
   /** Resolves when all calls were answered (or the process ended before). */
   readonly answers: Promise<readonly ChildAnswer[]>
   readonly ended: Promise<ChildEnd>
@@ -49,6 +54,7 @@ export function spawnRuntime(work: ChildWork, failpoints = ''): ChildRuntime {
   const ended = endOf(child, answers)
   void ended.then(() => answered.resolve(answers))
   return {
+    pid: child.pid ?? 0,
     answers: answered.promise,
     ended,
     kill: () => {

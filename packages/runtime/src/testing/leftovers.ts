@@ -50,7 +50,7 @@ export function leftovers(traces: Traces): readonly string[] {
       .filter((path) => existsSync(path))
       .map((path) => `cgroup ${path}`),
     ...[traces.bridge, ...traces.cables].filter((name) => links.includes(name)).map((name) => `link ${name}`),
-    ...(tables.split('\n').includes(`table ip ${traces.bridge}`) ? [`nft table ${traces.bridge}`] : []),
+    ...(tables.split('\n').includes(`table inet ${traces.bridge}`) ? [`nft table ${traces.bridge}`] : []),
     ...processesOf(`${traces.dir}/`, traces.cgroupParent).map(
       (pid) => `process ${pid} ${readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').slice(0, 100)}`,
     ),

@@ -30,7 +30,7 @@ const LEFTOVERS_MS = 10_000
 export function makeTestHost(change: Partial<RuntimeOptions> = {}): TestHost {
   const name = `bt${randomBytes(4).toString('hex')}`
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
-  const network = { bridge: name, subnet: freeSubnet() }
+  const network = change.network ?? { bridge: name, subnet: freeSubnet() }
   const options: RuntimeOptions = {
     root: `${dir}/root`,
     runRoot: `${dir}/run`,
@@ -47,7 +47,7 @@ export function makeTestHost(change: Partial<RuntimeOptions> = {}): TestHost {
     const traces = {
       dir,
       cgroupParent: options.cgroupParent,
-      bridge: network.bridge,
+      bridge: network.bridge ?? name,
       cables: cablesOf(options),
     }
     try {

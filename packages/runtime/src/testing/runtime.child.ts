@@ -1,5 +1,5 @@
 import { Fault, silentLogger } from '@berth/core'
-import type { Execs, Runtime } from '../api.js'
+import type { Containers, Execs, Runtime } from '../api.js'
 import { openRuntime } from '../runtime.js'
 import type { ChildWork } from './child-runtime.js'
 
@@ -11,10 +11,17 @@ async function callOn(
   runtime: Runtime,
   [room, method, ...args]: ChildWork['calls'][number],
 ): Promise<unknown> {
+  if (method === 'build') return runtime.build(args[0] as Parameters<Runtime['build']>[0])
+  if (method === 'run') return run(runtime, args as Parameters<Containers['create']>)
   if (method === 'execDetached') return startDetached(runtime, args as Parameters<Execs['create']>)
   const target = runtime[room]
   const call = Reflect.get(target, method) as (...values: unknown[]) => Promise<unknown>
   return (await call.apply(target, [...args])) ?? null
+}
+
+async function run({ containers }: Runtime, args: Parameters<Containers['create']>) {
+  const { id } = await containers.create(...args)
+  return containers.start(id)
 }
 
 async function startDetached(runtime: Runtime, args: Parameters<Execs['create']>): Promise<string> {

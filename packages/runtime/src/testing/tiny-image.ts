@@ -6,7 +6,7 @@ import type { ImageRecord, Runtime } from '../api.js'
 /** Debian's busybox-static. */
 const BUSYBOX = '/bin/busybox'
 const APPLETS =
-  'cat chmod date dd echo env false grep hostname httpd id kill ln ls mkdir mknod mount nc ping printf ps rm sh sleep stat stty touch true umount uname unshare wget yes'
+  'cat chmod date dd echo env false grep hostname httpd id kill ln ls mkdir mknod mount nc nslookup ping printf ps rm sed sh sleep stat stty tail touch true umount uname unshare wget yes'
 
 export interface TinyImage {
   /** `tiny:1` by default. */
@@ -37,7 +37,10 @@ export async function buildTinyImage(runtime: Runtime, image: TinyImage = {}): P
     }
     const dockerfile = ['FROM scratch', 'COPY bin /bin/', ...(image.lines ?? ['CMD ["sleep", "1000"]'])]
     writeFileSync(join(context, 'Dockerfile'), `${dockerfile.join('\n')}\n`)
-    return await runtime.build({ contextDir: context, tags: [image.tag ?? 'tiny:1'] })
+    const { image: built } = await runtime.build({ contextDir: context, tags: [image.tag ?? 'tiny:1'] })
+    // The image alone stands for itself: a test that removes it shall find nothing left.
+    await runtime.builds.prune()
+    return built
   } finally {
     rmSync(context, { recursive: true, force: true })
   }

@@ -1,5 +1,19 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
 import { fault } from '@berth/core'
+import { MS_BIND, MS_REC, O_PATH } from '../host/confined.js'
+import { mount } from '../host/libc.js'
+import { assertNotOurs } from './own-directories.exec.js'
+import { unmountPlace } from './volume-mounts.exec.js'
 
 const refused = (why: string) => fault.invalidArgument('container.mount_refused', why)
 
@@ -21,11 +35,30 @@ export function ensureBindSource(source: string, createSource: boolean, ours: re
   assertNotOurs(realpathSync(source), source, ours)
 }
 
-/** Also where a symlink leads into it. */
-function assertNotOurs(real: string, source: string, ours: readonly string[]): void {
-  for (const dir of ours)
-    if (real === dir || real.startsWith(`${dir}/`))
-      throw refused(
-        `bind source ${source} lies in ${dir}, which is the runtime's own and is never given to a container`,
-      )
+/**
+ * Mounts what is looked at, and nothing else: the source is opened once, and whoever swaps a symlink on the way afterwards changes nothing
+ * (CVE-2021-30465). The place is what the OCI runtime is given. @throws container.mount_refused
+ */
+export function stageBind(source: string, place: string, ours: readonly string[]): void {
+  unmountPlace(place, false)
+  const fd = openSource(source)
+  try {
+    assertNotOurs(readlinkSync(`/proc/self/fd/${fd}`), source, ours)
+    mkdirSync(dirname(place), { recursive: true, mode: 0o711 })
+    if (fstatSync(fd).isDirectory()) mkdirSync(place, { mode: 0o711 })
+    else writeFileSync(place, '', { mode: 0o600 })
+    mount(`/proc/self/fd/${fd}`, place, '', MS_BIND | MS_REC, '')
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function openSource(source: string): number {
+  try {
+    return openSync(source, O_PATH)
+  } catch (error) {
+    throw refused(
+      `invalid mount config for type "bind": bind source path does not exist: ${source} (${(error as NodeJS.ErrnoException).code})`,
+    )
+  }
 }

@@ -7,11 +7,13 @@ import { shortId } from '../containers/paths.js'
 import { imageView } from '../files/container-root.exec.js'
 import { askFiles } from '../files/files-child.exec.js'
 import { O_PATH } from '../host/confined.js'
-import { ensureBindSource } from './bind-source.exec.js'
+import { ensureBindSource, stageBind } from './bind-source.exec.js'
 import { volumeMount } from './driver-options.js'
-import type { VolumesModule } from './open-volumes.exec.js'
 import { wantedMounts } from './plan-mounts.js'
+import { LOCAL_DRIVER } from './plugins/volume-drivers.exec.js'
 import { mountSubpath, mountVolume, unmountPlace } from './volume-mounts.exec.js'
+import type { VolumeRow } from './volumes.store.js'
+import { isPlain, type VolumesModule, withWords } from './volumes-module.exec.js'
 
 export interface MountsDeps {
   readonly root: string
@@ -28,6 +30,7 @@ export function openMounts(deps: MountsDeps): MountRoom {
   return {
     prepare: (row, image) => prepareMounts(deps, row, image),
     ensureSources: (row) => ensureMountSources(deps, row),
+    settled: (row) => unstageBinds(row),
     leave: (row) => leaveMounts(deps, row),
     removeAnonymous: (id) => removeAnonymous(deps, id),
   }
@@ -47,7 +50,7 @@ async function prepareMounts(
     if (mount.type === 'tmpfs') mounts.push({ ...mount, hostPath: undefined })
     else if (mount.type === 'bind') {
       ensureBindSource(mount.source, mount.createSource ?? false, ours(deps))
-      mounts.push({ ...mount, hostPath: mount.source })
+      mounts.push({ ...mount, hostPath: placeOf(deps, row.id, index) })
     } else mounts.push(await prepareVolume(deps, row, image, mount, index))
   }
   return mounts
@@ -63,28 +66,52 @@ async function prepareVolume(
   index: number,
 ): Promise<MountedPoint> {
   const { volumes } = deps
-  const { labels, driverOptions } = mount
-  const volume = volumes.ensureFor(row.id, {
+  const { labels, driver, driverOptions } = mount
+  const volume = await volumes.ensureFor(row.id, {
     ...(mount.source === undefined ? {} : { name: mount.source }),
     ...(labels ? { labels } : {}),
+    ...(driver ? { driver } : {}),
     ...(driverOptions ? { driverOptions } : {}),
   })
   await failpoint('container.create.after_volume')
-  const isPlain = Object.keys(volume.driverOptions).length === 0
-  if (isPlain && !mount.noCopy && mount.subpath === undefined)
-    await copyUp(deps, image, mount.target, volumes.store.ensureDirectory(volume.name))
-  const hostPath =
-    mount.subpath === undefined ? volumes.store.path(volume.name) : placeOf(deps, row.id, index)
-  return { ...mount, source: volume.name, hostPath }
+  if (!mount.noCopy && mount.subpath === undefined) await fill(deps, image, mount.target, volume)
+  const isStaged = mount.subpath !== undefined || volume.driver !== undefined
+  const hostPath = isStaged ? placeOf(deps, row.id, index) : volumes.store.path(volume.name)
+  return {
+    ...{ ...mount, source: volume.name, hostPath },
+    ...(volume.driver === undefined ? {} : { driver: volume.driver }),
+  }
 }
+
+/** One that lies elsewhere is mounted for it, and only when the image has something there. */
+async function fill(deps: MountsDeps, image: ImageRecord, target: string, volume: VolumeRow): Promise<void> {
+  if (isPlain(volume)) return copyUp(deps, image, target, deps.volumes.store.ensureDirectory(volume.name))
+  if (await hasPath(deps, image, target))
+    await deps.volumes.withData(volume, (path) => copyUp(deps, image, target, path))
+}
+
+async function hasPath(deps: MountsDeps, image: ImageRecord, path: string): Promise<boolean> {
+  try {
+    await askFiles({ op: 'stat', view: viewOf(deps, image), path })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The image's layers alone. */
+const viewOf = (deps: MountsDeps, image: ImageRecord) =>
+  imageView(
+    deps,
+    [...deps.layersOf(image)].reverse().map(({ dir }) => `l/${dir}`),
+  )
 
 const placeOf = ({ runRoot }: MountsDeps, id: ContainerId, index: number): string =>
   `${runRoot}/v/${shortId(id)}/${index}`
 
 /** What the image has at the target goes into an empty volume, seen in the image's layers alone. */
 async function copyUp(deps: MountsDeps, image: ImageRecord, target: string, volume: string): Promise<void> {
-  const lower = [...deps.layersOf(image)].reverse().map(({ dir }) => `l/${dir}`)
-  const view = imageView(deps, lower)
+  const view = viewOf(deps, image)
   const targetFd = openSync(volume, O_PATH | constants.O_DIRECTORY)
   try {
     await askFiles({ op: 'copy-up', view, path: target }, { targetFd })
@@ -93,29 +120,55 @@ async function copyUp(deps: MountsDeps, image: ImageRecord, target: string, volu
   }
 }
 
-/** Before a start. @throws container.mount_refused, volume.not_found, volume.mount_failed, volume.subpath_missing, volume.subpath_refused */
+/**
+ * Before a start. @throws container.mount_refused, volume.not_found, volume.mount_failed, volume.subpath_missing, volume.subpath_refused, and
+ * what a plugin's driver throws
+ */
 async function ensureMountSources(deps: MountsDeps, row: ContainerRow): Promise<void> {
   const { volumes } = deps
   volumes.entered.add(row.id)
   for (const [index, mount] of (row.mounts ?? []).entries()) {
-    if (mount.type === 'bind') ensureBindSource(mount.source, mount.createSource ?? false, ours(deps))
+    if (mount.type === 'bind') enterBind(deps, mount)
     if (mount.type !== 'volume') continue
     const volume = volumes.store.find(mount.source ?? '')
     if (!volume)
       throw fault.failedPrecondition('volume.not_found', `get ${mount.source}: no such volume`, {
         params: { volume: mount.source ?? '' },
       })
-    const path = volumes.store.ensureDirectory(volume.name)
-    const wanted = volumeMount(volume.driverOptions)
-    if (wanted?.device.startsWith('/') && wanted.flags & BIND)
-      ensureBindSource(wanted.device, false, ours(deps))
-    if (wanted) await mountVolume(wanted, path)
-    if (mount.subpath !== undefined) mountSubpath(path, mount.subpath, placeOf(deps, row.id, index))
-    volumes.tell('mount', volume.name, eventOf(row, mount))
+    const path = await enterVolume(deps, row, volume)
+    if (mount.subpath !== undefined || volume.driver !== undefined)
+      mountSubpath(path, mount.subpath ?? '.', placeOf(deps, row.id, index))
+    volumes.tell('mount', volume.name, { driver: volume.driver ?? LOCAL_DRIVER, ...eventOf(row, mount) })
   }
 }
 
-const BIND = 4096
+/** Rows of before had the source itself as their place. */
+function enterBind(deps: MountsDeps, mount: Extract<MountedPoint, { type: 'bind' }>): void {
+  ensureBindSource(mount.source, mount.createSource ?? false, ours(deps))
+  if (mount.hostPath !== undefined && mount.hostPath !== mount.source)
+    stageBind(mount.source, mount.hostPath, ours(deps))
+}
+
+/** The directory where its data is for this run. */
+async function enterVolume(deps: MountsDeps, row: ContainerRow, volume: VolumeRow): Promise<string> {
+  const { volumes } = deps
+  const { driver, name } = volume
+  if (driver !== undefined)
+    return withWords(`error while mounting volume '${name}'`, () =>
+      volumes.pluginMounts.mount(driver, name, row.id),
+    )
+  const path = volumes.store.ensureDirectory(name)
+  const wanted = volumeMount(volume.driverOptions)
+  if (wanted) await mountVolume(wanted, path, ours(deps))
+  return path
+}
+
+/** The container has its own by now. */
+function unstageBinds(row: ContainerRow): void {
+  for (const mount of row.mounts ?? [])
+    if (mount.type === 'bind' && mount.hostPath !== undefined && mount.hostPath !== mount.source)
+      unmountPlace(mount.hostPath, false)
+}
 
 const eventOf = (row: ContainerRow, mount: VolumeSpecMount) => ({
   container: row.id,
@@ -128,18 +181,30 @@ const eventOf = (row: ContainerRow, mount: VolumeSpecMount) => ({
 async function leaveMounts(deps: MountsDeps, row: ContainerRow): Promise<void> {
   const { volumes } = deps
   const wasEntered = volumes.entered.delete(row.id)
+  unstageBinds(row)
   for (const [index, mount] of (row.mounts ?? []).entries()) {
     if (mount.type !== 'volume' || mount.source === undefined) continue
-    if (mount.subpath !== undefined) unmountPlace(placeOf(deps, row.id, index), false)
     const volume = volumes.store.find(mount.source)
+    if (mount.subpath !== undefined || mount.driver !== undefined)
+      unmountPlace(placeOf(deps, row.id, index), false)
     if (!volume) continue
-    if (Object.keys(volume.driverOptions).length > 0 && !volumes.isEnteredBesides(volume.name))
+    if (
+      volume.driver === undefined &&
+      Object.keys(volume.driverOptions).length > 0 &&
+      !volumes.isEnteredBesides(volume.name)
+    )
       unmountPlace(volumes.store.path(volume.name), true)
-    if (wasEntered) volumes.tell('unmount', volume.name, { container: row.id })
+    if (wasEntered)
+      volumes.tell('unmount', volume.name, { driver: volume.driver ?? LOCAL_DRIVER, container: row.id })
   }
+  await volumes.pluginMounts.release(row.id)
 }
 
+/** One that its plugin does not remove now stays, and is seen in every list. */
 async function removeAnonymous({ volumes }: MountsDeps, id: ContainerId): Promise<void> {
-  for (const { name, madeFor } of volumes.store.list())
-    if (madeFor === id && volumes.usersOf(name, id).length === 0) volumes.drop(name)
+  for (const { name, madeFor, driver } of volumes.store.list()) {
+    if (madeFor !== id || volumes.usersOf(name, id).length > 0) continue
+    const dropped = volumes.drop(name)
+    await (driver === undefined ? dropped : dropped.catch(() => {}))
+  }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -8,9 +9,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import type { ContainerId } from '@berth/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ContainerSpec, MountSpec, RuntimeEvent } from '../api.js'
+import { purgeHost } from '../purge.exec.js'
 import { openRuntime } from '../runtime.js'
 import {
   bytesOf,
@@ -23,6 +26,7 @@ import {
   tarOf,
 } from '../testing/index.js'
 import { mountsBelow } from '../testing/leftovers.js'
+import { startSwapper } from '../testing/swapper.js'
 
 let host: TestRuntime
 let number = 0
@@ -139,11 +143,25 @@ describe('whose volume it is', () => {
     const { name } = await volumes().create({})
     writeFileSync(`${await pathOf(name)}/f`, Buffer.alloc(5_000))
     await make([{ type: 'volume', source: 'busy', target: '/data' }])
+    await volumes().create({ name: 'elsewhere', driverOptions: { type: 'tmpfs', device: 'tmpfs' } })
+    expect((await volumes().prune({ all: true, only: () => false })).removed).toEqual([])
     expect(await volumes().prune()).toEqual({ removed: [name], reclaimedBytes: 5_000 })
     expect((await volumes().prune({ all: true, labels: { keep: 'no' } })).removed).toEqual(['old'])
     expect((await volumes().prune({ all: true })).removed).toEqual(['new'])
-    expect(await names()).toEqual(['busy'])
+    expect(await names()).toEqual(['busy', 'elsewhere'])
     expect((await host.runtime.diskUsage()).volumes).toEqual([{ name: 'busy', sizeBytes: 2, users: 1 }])
+  })
+
+  test('F37: of a hundred at once that make the same name there is one volume', async () => {
+    const made = await Promise.allSettled(
+      Array.from({ length: 100 }, (_, index) =>
+        volumes().create({ name: 'same', driverOptions: { type: 'tmpfs', device: `tmpfs${index % 4}` } }),
+      ),
+    )
+    const codes = made.map((one) => (one.status === 'fulfilled' ? 'made' : one.reason.code))
+    expect(codes.filter((code) => code === 'made')).toHaveLength(25)
+    expect(new Set(codes)).toEqual(new Set(['made', 'volume.conflict']))
+    expect(await names()).toEqual(['same'])
   })
 
   test('creating it again gives the same one, with other options it is refused', async () => {
@@ -198,6 +216,103 @@ describe('binds', () => {
     const inside = `${root}/volumes/new`
     await expect(make([{ type: 'bind', source: inside, target: '/x', createSource: true }])).rejects.toThrow()
     expect(existsSync(inside)).toBe(false)
+  })
+})
+
+describe('a bind’s source that changes', () => {
+  test('E4: what has become a way into the runtime’s own directory is refused at the start', async () => {
+    const source = `${host.dir}/theirs`
+    mkdirSync(source)
+    const { id } = await make([{ type: 'bind', source, target: '/x' }])
+    rmSync(source, { recursive: true })
+    symlinkSync(`${host.options.root}/volumes`, source)
+    await expect(containers().start(id)).rejects.toMatchObject({ code: 'container.mount_refused' })
+    expect(mountsBelow(`${host.options.runRoot}/v`)).toEqual([])
+  })
+
+  test('E4: while somebody swaps it as fast as they can, no container ever gets the runtime’s own', async () => {
+    const [good, link] = [`${host.dir}/good`, `${host.dir}/link`]
+    mkdirSync(good)
+    writeFileSync(`${good}/good`, '')
+    symlinkSync(good, link)
+    const swapper = startSwapper(
+      'const [at, ...all] = args; for (const to of all) { fs.symlinkSync(to, at + ".n"); fs.renameSync(at + ".n", at) }',
+      ...[link, good, `${host.options.root}/volumes`],
+    )
+    try {
+      let refused = 0
+      for (let round = 0; round < 25; round++) {
+        const started = await make([{ type: 'bind', source: link, target: '/x' }])
+          .then(({ id }) => containers().start(id))
+          .catch(() => undefined)
+        if (!started) refused += 1
+        else expect((await containers().files.stat(started.id, '/x/good')).sizeBytes).toBe(0)
+      }
+      expect(refused).toBeLessThan(25)
+    } finally {
+      await swapper.stop()
+    }
+  })
+
+  test('a file, a socket of the host and the engine’s own socket are given as they are', async () => {
+    writeFileSync(`${host.dir}/file`, 'text')
+    const socket = `${host.options.runRoot}/docker.sock`
+    const server = createServer().listen(socket)
+    const { id } = await start([
+      { type: 'bind', source: `${host.dir}/file`, target: '/etc/given' },
+      { type: 'bind', source: socket, target: '/run/docker.sock' },
+    ])
+    expect(await text(id, '/etc/given')).toBe('text')
+    const S_IFSOCK = 0o140000
+    expect((await containers().files.stat(id, '/run/docker.sock')).mode & 0o170000).toBe(S_IFSOCK)
+    expect(mountsBelow(`${host.options.runRoot}/v`)).toEqual([])
+    expect(readdirSync(`${host.options.runRoot}/v`)).toEqual([])
+    server.close()
+  })
+})
+
+describe('on a host whose mounts are shared', () => {
+  /** As every host with systemd is: what is unmounted below a copy of a mount is unmounted below the original too. */
+  function shared(): { readonly top: string; readonly below: string; undo(): void } {
+    const [top, below] = [`${host.dir}/shared`, `${host.dir}/shared/below`]
+    const sh = (script: string) => execFileSync('sh', ['-ec', script, 'sh', top, below])
+    mkdirSync(top)
+    sh(
+      'mount -t tmpfs top "$1"; mount --make-shared "$1"; mkdir "$2"; mount -t tmpfs below "$2"; echo > "$2/kept"',
+    )
+    return { top, below, undo: () => void sh('umount -l "$2" 2>/dev/null || true; umount -l "$1"') }
+  }
+
+  test('what is mounted below a bind, a bind volume or a subpath stays mounted when they go', async () => {
+    const { top, below, undo } = shared()
+    try {
+      const driverOptions = { type: 'none', o: 'rbind', device: top }
+      await volumes().create({ name: 'bound', driverOptions })
+      const { id } = await start([
+        { type: 'bind', source: top, target: '/a', propagation: 'rshared' },
+        { type: 'volume', source: 'bound', target: '/b' },
+        { type: 'volume', source: 'bound', target: '/c', subpath: 'below' },
+      ])
+      for (const place of ['/a/below/kept', '/b/below/kept', '/c/kept'])
+        expect((await containers().files.stat(id, place)).sizeBytes).toBe(1)
+      expect(existsSync(`${below}/kept`)).toBe(true)
+      // Of a bind that shares its mounts, later ones are seen inside.
+      execFileSync('sh', ['-ec', 'mkdir "$1"; mount -t tmpfs late "$1"; echo > "$1/f"', 'sh', `${top}/late`])
+      expect((await containers().files.stat(id, '/a/late/f')).sizeBytes).toBe(1)
+      await host.reopen()
+      expect((await containers().files.stat(id, '/b/below/kept')).sizeBytes).toBe(1)
+      await host.runtime.close()
+      await purgeHost({ ...host.options, keepData: true })
+      await host.reopen()
+      expect(existsSync(`${below}/kept`)).toBe(true)
+      await containers().remove(id, { force: true })
+      await volumes().remove('bound')
+      expect([existsSync(`${below}/kept`), existsSync(`${top}/late/f`)]).toEqual([true, true])
+      expect(mountsBelow(host.options.runRoot)).toEqual([])
+      execFileSync('umount', [`${top}/late`])
+    } finally {
+      undo()
+    }
   })
 })
 

@@ -5,6 +5,8 @@ import type { Metadata } from '../metadata.store.js'
 export interface VolumeRow {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
+  /** A plugin's name; absent for our own. */
+  readonly driver?: string
   readonly driverOptions: Readonly<Record<string, string>>
   readonly createdAt: string
   /** The container an anonymous volume was made for. */
@@ -34,7 +36,21 @@ export class VolumeStore {
     this.metadata.db
       .prepare('INSERT INTO volume (name, record) VALUES (?, ?)')
       .run(row.name, JSON.stringify(row))
-    this.ensureDirectory(row.name)
+    if (row.driver === undefined) this.ensureDirectory(row.name)
+  }
+
+  /** With a directory that is there already, which `place` puts into its place: both, or after a crash none. */
+  insertWith(row: VolumeRow, place: () => void): void {
+    this.metadata.db
+      .prepare('INSERT INTO volume (name, record) VALUES (?, ?)')
+      .run(row.name, JSON.stringify({ ...row, isGoing: true }))
+    try {
+      place()
+    } catch (error) {
+      this.remove(row.name)
+      throw error
+    }
+    this.metadata.db.prepare('UPDATE volume SET record = ? WHERE name = ?').run(JSON.stringify(row), row.name)
   }
 
   /** After a crash it may be missing; a row is enough for a volume. */

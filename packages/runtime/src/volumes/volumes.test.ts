@@ -2,9 +2,22 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { volumeMount, withServer } from './driver-options.js'
 import { wantedMounts } from './plan-mounts.js'
+import { topmost } from './topmost.js'
 import { checkVolumeName } from './volume-name.js'
 
 const spec = { name: 'c', image: 'i' }
+
+test.each([
+  [[], []],
+  [
+    ['/v/a', '/v/a/b', '/v/ab', '/v/a/b/c'],
+    ['/v/a', '/v/ab'],
+  ],
+  [
+    ['/v/a', '/v/a'],
+    ['/v/a', '/v/a'],
+  ],
+])('of the mounts %j the topmost are %j', (places, top) => expect(topmost(places)).toEqual(top))
 
 describe('names', () => {
   test.each(['ab', 'a1_.-', 'A'.repeat(255), 'f'.repeat(64)])('%s may be one', (name) =>

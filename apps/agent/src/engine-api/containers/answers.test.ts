@@ -106,10 +106,8 @@ test('a container that came another way, or whose notes are of another version, 
 })
 
 test.each([
-  [
-    { spec: { network: 'none' as const, ...sent({ HostConfig: { NetworkMode: 'mine' } }) } },
-    { kind: 'network', name: 'mine' },
-  ],
+  // A network that is not there is looked for at the start.
+  [{ spec: { networks: { mine: {} }, ...sent({ HostConfig: { NetworkMode: 'mine' } }) } }, undefined],
   [{ spec: { network: 'none' as const, ...sent({ HostConfig: { NetworkMode: 'none' } }) } }, undefined],
   [{ spec: sent({ HostConfig: { PidMode: 'container:db' } }) }, { kind: 'container', name: 'db' }],
   [

@@ -66,6 +66,7 @@ function namedVolume(
     noCopy: options.includes('nocopy') || undefined,
     subpath: undefined,
     labels: undefined,
+    driver: undefined,
     driverOptions: undefined,
   })
 }

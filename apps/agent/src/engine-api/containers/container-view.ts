@@ -65,7 +65,9 @@ const isFull = (known: readonly string[], given: string): boolean => {
 }
 
 /** docker's word for the network mode. */
-export function networkMode({ network }: ContainerSpec): string {
+export function networkMode({ network, networks }: ContainerSpec): string {
+  const [first] = Object.keys(networks ?? {})
+  if (first !== undefined) return first
   if (network === undefined || network === 'bridge') return 'bridge'
   return typeof network === 'string' ? network : `container:${network.container}`
 }

@@ -87,6 +87,7 @@ const hostConfig = z.looseObject({
   Mounts: opt(z.array(mount)),
   Tmpfs: stringMap,
   VolumesFrom: strings,
+  VolumeDriver: text,
   NetworkMode: text,
   PortBindings: portBindings,
   PublishAllPorts: flag,
@@ -127,9 +128,17 @@ const hostConfig = z.looseObject({
   Runtime: text,
 })
 
-const endpoint = opt(
-  z.looseObject({ MacAddress: text, IPAMConfig: opt(z.looseObject({ IPv4Address: text })) }),
+export const endpointFields = opt(
+  z.looseObject({
+    MacAddress: text,
+    IPAMConfig: opt(z.looseObject({ IPv4Address: text, IPv6Address: text, LinkLocalIPs: strings })),
+    Aliases: strings,
+    Links: strings,
+    DriverOpts: stringMap,
+    GwPriority: count,
+  }),
 )
+export type EndpointBody = NonNullable<z.output<typeof endpointFields>>
 
 export const configFields = {
   Hostname: text,
@@ -160,7 +169,7 @@ export const configFields = {
 export const createBody = z.looseObject({
   ...configFields,
   HostConfig: opt(hostConfig),
-  NetworkingConfig: opt(z.looseObject({ EndpointsConfig: opt(z.record(z.string(), endpoint)) })),
+  NetworkingConfig: opt(z.looseObject({ EndpointsConfig: opt(z.record(z.string(), endpointFields)) })),
 })
 
 export type CreateBody = z.output<typeof createBody>

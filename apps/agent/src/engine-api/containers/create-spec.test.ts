@@ -147,7 +147,7 @@ test.each([
   ],
   [{ NetworkMode: 'host' }, { network: 'host' }],
   [{ NetworkMode: 'container:db' }, { network: { container: 'db' } }],
-  [{ NetworkMode: 'mine' }, { network: 'none' }],
+  [{ NetworkMode: 'mine' }, { networks: { mine: {} }, portsHeld: 'while-up' }],
   [
     { PidMode: 'container:db', IpcMode: 'shareable' },
     { namespaces: { pid: { container: 'db' }, ipc: 'shareable' } },
@@ -342,7 +342,10 @@ test.each([
 ])('the name %j is %j', (given, name) => {
   expect(parseContainerName(given)).toBe(name)
 })
-test.each(['', '/', 'x', '-a', 'a b', 'a/b', 'ä1', 'x'.repeat(129)])('the name %j is refused', (name) => {
+test.each([
+  ...['', '/', 'x', '-a', 'a b', 'a/b', 'ä1', 'x'.repeat(129), '../x', '.', '..', 'a/../b'],
+  ...['x'.repeat(300), 'a\0b', 'a\nb', 'wеb', 'ｗeb', '_a', '.a', 'a%2fb'],
+])('E1: the name %j is refused', (name) => {
   expect(() => parseContainerName(name)).toThrow(/Invalid container name/)
 })
 

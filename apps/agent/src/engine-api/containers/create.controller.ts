@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs'
 import { arch, cpus } from 'node:os'
 import { Fault, fault } from '@berth/core'
 import { type Call, parseStrictJson, parseWithSchema, type Route } from '@berth/engine-api'
@@ -13,6 +14,7 @@ import {
   type Runtime,
 } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
+import { bindSources, bindWarnings } from './bind-warnings.js'
 import { compact } from './compact.js'
 import { inventName } from './container-name.js'
 import { isRunning, networkMode } from './container-view.js'
@@ -21,6 +23,7 @@ import { parseContainerName, planContainer } from './create-spec.js'
 import { type ContainerEndpointDeps, endpoint, findContainer } from './endpoint.js'
 import { refuse } from './refuse.js'
 import { parseVolumesFrom, sharedMounts } from './spec-mounts.js'
+import { networkOf } from './spec-network.js'
 
 const INVENTED_MAX = 20
 const JOIN = 'container:'
@@ -44,8 +47,12 @@ async function create({ runtime }: ContainerEndpointDeps, call: Call): Promise<v
   const make = (chosen: string) =>
     createNamed(runtime, withHosts(joined(plan(chosen).spec), linked), call.signal)
   const container = name === undefined ? await createInvented(make) : await make(name)
-  call.json(201, { Id: container.id, Warnings: warnings })
+  const binds = bindWarnings(followed(bindSources(container.spec.mounts)), runtime.info())
+  call.json(201, { Id: container.id, Warnings: [...warnings, ...binds] })
 }
+
+const followed = (sources: readonly string[]) =>
+  sources.map((source) => ({ source, real: existsSync(source) ? realpathSync(source) : source }))
 
 /** The body, and as text what of it is kept for `inspect`. */
 async function readBody(call: Call): Promise<{ readonly body: CreateBody; readonly sent: string }> {
@@ -117,9 +124,12 @@ async function mountsOfOthers(runtime: Runtime, { HostConfig }: CreateBody): Pro
  * @throws container.not_found; engine.create_invalid for one that does not run
  */
 async function linkedHosts(runtime: Runtime, { HostConfig }: CreateBody): Promise<readonly string[]> {
+  const isUserDefined = networkOf(HostConfig?.NetworkMode) === undefined
   const links = (HostConfig?.Links ?? []).map(async (link) => {
     const [asked = '', alias] = link.replace(/^\//, '').split(':')
     const container = await findContainer(runtime, asked)
+    // There it is a name in the network.
+    if (isUserDefined) return []
     if (!isRunning(container) || container.ipAddress === undefined)
       throw refuse(`Cannot link to a non running container: /${container.spec.name} AS ${alias ?? asked}`)
     if (networkMode(container.spec) !== 'bridge')

@@ -1,6 +1,6 @@
 import type { ContainerResources, ContainerSpec, MountSpec, RestartPolicy } from '@berth/runtime'
 import { networkMode } from './container-view.js'
-import { said, sentBody, whatIsMissing } from './sent-body.js'
+import { said, sentBody } from './sent-body.js'
 
 const SHM_BYTES = 64 * 1024 * 1024
 
@@ -10,13 +10,12 @@ const SHM_BYTES = 64 * 1024 * 1024
  */
 export function hostConfigAnswer(spec: ContainerSpec): Readonly<Record<string, unknown>> {
   const sent = said(sentBody(spec).host)
-  const missing = whatIsMissing(spec)
   return {
     ...DEFAULTS,
     ...ofSpec(spec),
     ...sent,
     ...logConfigAnswer(sent.LogConfig),
-    NetworkMode: missing?.kind === 'network' ? missing.name : networkMode(spec),
+    NetworkMode: networkMode(spec),
     ...(spec.security?.privileged && !sent.SecurityOpt ? { SecurityOpt: ['label=disable'] } : {}),
     RestartPolicy: restartAnswer(spec.restart),
     ...resourcesAnswer(spec.resources ?? {}),

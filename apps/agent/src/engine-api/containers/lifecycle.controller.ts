@@ -55,7 +55,7 @@ async function start(deps: ContainerEndpointDeps, call: Call): Promise<void> {
 
 /**
  * As docker, a container that is removed when it ends is removed when it cannot begin.
- * @throws engine.network_not_found, container.not_found
+ * @throws engine.join_not_found
  */
 async function assertStartable(
   { runtime }: ContainerEndpointDeps,
@@ -64,9 +64,7 @@ async function assertStartable(
   const lack = whatIsMissing(spec)
   if (!lack) return
   if (spec.autoRemove) await runtime.containers.remove(id)
-  throw lack.kind === 'network'
-    ? fault.notFound('engine.network_not_found', `network ${lack.name} not found`)
-    : fault.notFound('engine.join_not_found', `No such container: ${lack.name}`)
+  throw fault.notFound('engine.join_not_found', `No such container: ${lack.name}`)
 }
 
 async function stop(deps: ContainerEndpointDeps, call: Call): Promise<void> {

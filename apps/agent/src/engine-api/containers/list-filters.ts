@@ -101,7 +101,7 @@ function fits(view: ContainerView, { filters, images }: ListRequest): boolean {
       (code) => container.state === 'exited' && Number(code) === container.exit?.code,
     ) &&
     filters.bool('is-task') !== true &&
-    filters.allowsSome('network', (name) => networkMode(spec) === (name === 'default' ? 'bridge' : name)) &&
+    filters.allowsSome('network', (name) => isInNetwork(container, name)) &&
     filters.allowsSome('volume', (volume) => hasVolume(container, volume)) &&
     filters.allowsSome('publish', (port) =>
       container.ports.some(
@@ -120,6 +120,14 @@ function matchesName(name: string, pattern: string): boolean {
   const expression = parseExpression(pattern)
   return expression === undefined ? name.includes(pattern) : expression(name) || expression(`/${name}`)
 }
+
+/** By name, id or the beginning of an id. */
+const isInNetwork = ({ spec, endpoints }: ContainerInfo, name: string): boolean =>
+  endpoints
+    ? endpoints.some(
+        ({ networkId, networkName }) => networkName === name || (name && networkId.startsWith(name)),
+      )
+    : networkMode(spec) === (name === 'default' ? 'bridge' : name)
 
 const hasVolume = (container: ContainerInfo, volume: string): boolean =>
   mountAnswers(container).some(

@@ -33,7 +33,7 @@ function mountAnswer(mount: MountedPoint): MountAnswer {
         Name: mount.source ?? '',
         Source: mount.hostPath ?? '',
         ...rest,
-        Driver: 'local',
+        Driver: mount.driver ?? 'local',
         Propagation: '',
       }
     case 'tmpfs':

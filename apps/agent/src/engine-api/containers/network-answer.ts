@@ -1,7 +1,7 @@
 import { digestHex, digestOf } from '@berth/core'
-import type { ContainerInfo, PortMapping, RuntimeInfo } from '@berth/runtime'
-import { findNetwork, networkId } from '../networks/network-json.js'
+import type { ContainerInfo, EndpointInfo, PortMapping, RuntimeInfo } from '@berth/runtime'
 import { type ContainerView, exposedPorts, isRunning, networkMode } from './container-view.js'
+import { said } from './sent-body.js'
 
 const ANY_ADDRESS = '0.0.0.0'
 
@@ -33,12 +33,16 @@ function portMap(view: ContainerView): Readonly<Record<string, unknown>> {
   return Object.fromEntries(names.map((name) => [name, bindings(name).length > 0 ? bindings(name) : null]))
 }
 
-/** One network's entry, as inspect and list have it. */
+/** Each network's entry, as inspect and list have it. */
 export function endpoints(container: ContainerInfo, host: RuntimeInfo): Readonly<Record<string, object>> {
+  if (container.endpoints)
+    return Object.fromEntries(
+      container.endpoints.map((one) => [one.networkName, endpointAnswer(container, one)]),
+    )
   const mode = networkMode(container.spec)
-  const network = findNetwork(host.id, mode)
-  if (!network) return {}
-  return { [network]: { ...addresses(container, host), NetworkID: networkId(host.id, network), ...EMPTY } }
+  if (mode !== 'bridge' && mode !== 'host' && mode !== 'none') return {}
+  const NetworkID = host.networkIds[mode]
+  return { [mode]: { ...EMPTY, ...addresses(container, host), NetworkID } }
 }
 
 const EMPTY = {
@@ -52,6 +56,42 @@ const EMPTY = {
   DNSNames: null,
 }
 
+function endpointAnswer(container: ContainerInfo, endpoint: EndpointInfo): object {
+  const { spec, dnsNames, networkId } = endpoint
+  const { ipv4, ipv6, linkLocalIps } = spec
+  const isUser = endpoint.networkName !== 'bridge'
+  const hasConfig = ipv4 !== undefined || ipv6 !== undefined || linkLocalIps !== undefined
+  return {
+    ...EMPTY,
+    IPAMConfig: hasConfig
+      ? said({ IPv4Address: ipv4, IPv6Address: ipv6, LinkLocalIPs: linkLocalIps })
+      : isUser
+        ? {}
+        : null,
+    Links: spec.links ?? null,
+    Aliases: isUser ? [...(spec.aliases ?? []), container.id.slice(0, 12)] : null,
+    DNSNames: isUser ? dnsNames : null,
+    GwPriority: spec.gatewayPriority ?? 0,
+    NetworkID: networkId,
+    ...endpointAddresses(container, endpoint),
+  }
+}
+
+function endpointAddresses(container: ContainerInfo, endpoint: EndpointInfo | undefined) {
+  const { id, ipv4, ipv6, gateway, gatewayIpv6, macAddress } = endpoint ?? {}
+  return {
+    EndpointID: endpoint && isRunning(container) ? id : '',
+    Gateway: gateway ?? '',
+    IPAddress: ipv4?.address ?? '',
+    IPPrefixLen: ipv4?.prefix ?? 0,
+    IPv6Gateway: gatewayIpv6 ?? '',
+    GlobalIPv6Address: ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: ipv6?.prefix ?? 0,
+    MacAddress: macAddress ?? endpoint?.spec.macAddress ?? '',
+  }
+}
+
+/** Of a container in the default network alone. */
 function addresses(container: ContainerInfo, { network }: RuntimeInfo) {
   const { ipAddress, macAddress } = container
   const isUp = isRunning(container) && ipAddress !== undefined
@@ -64,12 +104,19 @@ function addresses(container: ContainerInfo, { network }: RuntimeInfo) {
   }
 }
 
+/** docker shows those of the default network once more beside the networks. */
+function topAddresses(container: ContainerInfo, host: RuntimeInfo): object {
+  const none = endpointAddresses(container, undefined)
+  if (container.endpoints)
+    return endpointAddresses(
+      container,
+      container.endpoints.find(({ networkName }) => networkName === 'bridge'),
+    )
+  return networkMode(container.spec) === 'bridge' ? { ...none, ...addresses(container, host) } : none
+}
+
 export function networkSettings(view: ContainerView, host: RuntimeInfo): object {
   const { container } = view
-  const isBridge = networkMode(container.spec) === 'bridge'
-  const top = isBridge
-    ? addresses(container, host)
-    : { EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' }
   return {
     Bridge: '',
     SandboxID: isRunning(container) ? container.id : '',
@@ -80,10 +127,7 @@ export function networkSettings(view: ContainerView, host: RuntimeInfo): object 
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    ...top,
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPv6Gateway: '',
+    ...topAddresses(container, host),
     Networks: endpoints(container, host),
   }
 }

@@ -1,7 +1,6 @@
 import type { ContainerSpec } from '@berth/runtime'
 import { createBody } from './create-body.js'
 import { SENT_ANNOTATION } from './create-spec.js'
-import { unknownNetwork } from './spec-network.js'
 
 /** What a client sent at create, as it was; empty for containers that came another way. */
 export interface SentBody {
@@ -19,21 +18,18 @@ export function sentBody(spec: ContainerSpec): SentBody {
 }
 
 export interface Missing {
-  readonly kind: 'network' | 'container'
+  readonly kind: 'container'
   readonly name: string
 }
 
 /**
- * What the client named at create and was not there, because of which the container cannot start: a network, or a container whose namespace it
- * should share. The spec has been made without it.
+ * What the client named at create and was not there, because of which the container cannot start: a container whose namespace it should share. The spec has been made without it.
  */
 export function whatIsMissing(spec: ContainerSpec): Missing | undefined {
   const text = spec.annotations?.[SENT_ANNOTATION]
   if (text === undefined) return undefined
   const sent = createBody.safeParse(parse(text))
   if (!sent.success) return undefined
-  const network = spec.network === 'none' ? unknownNetwork(sent.data) : undefined
-  if (network !== undefined) return { kind: 'network', name: network }
   const host = sent.data.HostConfig
   const joins: readonly (readonly [string | undefined, unknown])[] = [
     [host?.NetworkMode, spec.network],

@@ -16,7 +16,7 @@ export function mountsOf(
 ): readonly MountSpec[] | undefined {
   const host = body.HostConfig
   const asked = [
-    ...(host?.Binds ?? []).map(parseBind),
+    ...(host?.Binds ?? []).map((text) => withDriver(parseBind(text), host?.VolumeDriver)),
     ...(host?.Mounts ?? []).map(mountOf),
     ...Object.entries(host?.Tmpfs ?? {}).map(([target, options]) => tmpfsOf(target, options)),
   ]
@@ -25,7 +25,9 @@ export function mountsOf(
     if (taken.has(target)) throw refuse(`Duplicate mount point: ${target}`)
     taken.add(target)
   }
-  const anonymous = Object.keys(body.Volumes ?? {}).map(anonymousVolume)
+  const anonymous = Object.keys(body.Volumes ?? {}).map((text) =>
+    withDriver(anonymousVolume(text), host?.VolumeDriver),
+  )
   const more = [...fromOthers, ...anonymous].filter(({ target }) => {
     const isFree = !taken.has(target)
     taken.add(target)
@@ -33,6 +35,10 @@ export function mountsOf(
   })
   return unlessEmpty([...asked, ...more])
 }
+
+/** `--volume-driver` is for the volumes of `-v` alone. */
+const withDriver = (mount: MountSpec, driver: string | null | undefined): MountSpec =>
+  mount.type === 'volume' && driver ? { ...mount, driver } : mount
 
 const anonymousVolume = (text: string): MountSpec =>
   text.includes(':') ? parseBind(text) : { type: 'volume', target: absolute(text) }
@@ -46,6 +52,10 @@ function mountOf(body: MountBody): MountSpec {
     case 'volume':
     case '':
     case undefined:
+      if (readOnly && !body.Source)
+        throw refuse(
+          'invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes',
+        )
       return compact<MountSpec & { type: 'volume' }>({
         type: 'volume',
         source: unlessEmpty(body.Source),
@@ -54,6 +64,7 @@ function mountOf(body: MountBody): MountSpec {
         noCopy: body.VolumeOptions?.NoCopy || undefined,
         subpath: unlessEmpty(body.VolumeOptions?.Subpath),
         labels: body.VolumeOptions?.Labels,
+        driver: unlessEmpty(body.VolumeOptions?.DriverConfig?.Name),
         driverOptions: body.VolumeOptions?.DriverConfig?.Options,
       })
     case 'tmpfs':

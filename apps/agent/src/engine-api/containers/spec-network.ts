@@ -2,6 +2,7 @@ import type { ContainerSpec, ImageConfig, PortMapping } from '@berth/runtime'
 import { compact, unlessEmpty } from './compact.js'
 import type { CreateBody } from './create-body.js'
 import { refuse } from './refuse.js'
+import { endpointSpec } from './spec-endpoint.js'
 
 type Network = NonNullable<ContainerSpec['network']>
 
@@ -15,36 +16,46 @@ export function networkOf(mode: string | undefined): Network | undefined {
   return mode.startsWith('container:') ? { container: mode.slice('container:'.length) } : undefined
 }
 
-/** The first network that a body names and that is not here. */
-export function unknownNetwork(body: {
-  readonly HostConfig?: { readonly NetworkMode?: string | undefined } | undefined
-  readonly NetworkingConfig?:
-    | { readonly EndpointsConfig?: Readonly<Record<string, unknown>> | undefined }
-    | undefined
-}): string | undefined {
-  const named = [
-    body.HostConfig?.NetworkMode ?? '',
-    ...Object.keys(body.NetworkingConfig?.EndpointsConfig ?? {}),
-  ]
-  return named.find((name) => networkOf(name) === undefined)
+/** `bridge`, under each of docker's names for it. */
+const isDefault = (name: string): boolean => name === '' || name === 'default' || name === 'bridge'
+
+type Networks = NonNullable<ContainerSpec['networks']>
+
+/**
+ * The networks a body asks for, the one of its mode first; `undefined` where it is in the default network alone or has none of its own. Those
+ * that are not there are kept, as docker does: such a container can be made, and started when they are there.
+ */
+export function networksOf(body: CreateBody): Networks | undefined {
+  const mode = body.HostConfig?.NetworkMode ?? ''
+  if (typeof networkOf(mode) === 'object' || mode === 'host' || mode === 'none') return undefined
+  const given = Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {})
+  const wanted = new Map(
+    given.map(([name, config]) => [isDefault(name) ? 'bridge' : name, endpointSpec(config)]),
+  )
+  const first = isDefault(mode) ? (wanted.size > 0 ? [...wanted.keys()].sort()[0] : 'bridge') : mode
+  const chief = wanted.has('bridge') && isDefault(mode) ? 'bridge' : (first ?? 'bridge')
+  const names = [chief, ...[...wanted.keys()].filter((name) => name !== chief).sort()]
+  if (names.length === 1 && chief === 'bridge') return undefined
+  return Object.fromEntries(names.map((name) => [name, wanted.get(name) ?? {}]))
 }
 
 /** Names, addresses and ports. @throws engine.create_invalid */
 export function networkingOf(body: CreateBody, image: ImageConfig): Partial<ContainerSpec> {
   const host = body.HostConfig
-  // As in docker such a container can be made and not started: its client would take a refusal here for a missing image and pull.
-  const network = unknownNetwork(body) === undefined ? (networkOf(host?.NetworkMode) ?? 'bridge') : 'none'
+  const networks = networksOf(body)
+  const network = networks ? 'bridge' : (networkOf(host?.NetworkMode) ?? 'bridge')
   assertFits(body, network)
   const ports = network === 'bridge' ? unlessEmpty(portsOf(body, image)) : undefined
   return compact<Partial<ContainerSpec>>({
     network: network === 'bridge' ? undefined : network,
+    networks,
     hostname: unlessEmpty(body.Hostname),
     domainname: unlessEmpty(body.Domainname),
     extraHosts: unlessEmpty(host?.ExtraHosts),
     dns: dnsOf(body),
-    macAddress: unlessEmpty(macAddressOf(body)),
+    macAddress: unlessEmpty(macAddressOf(body, networks)),
     ports,
-    portsHeld: ports && 'while-up',
+    portsHeld: ports || networks ? 'while-up' : undefined,
   })
 }
 
@@ -57,9 +68,16 @@ function dnsOf({ HostConfig }: CreateBody): ContainerSpec['dns'] {
   return Object.keys(dns).length === 0 ? undefined : dns
 }
 
-const macAddressOf = ({ MacAddress, NetworkingConfig }: CreateBody): string | undefined =>
+/** That of an endpoint goes with the endpoint, where there are endpoints. */
+const macAddressOf = (
+  { MacAddress, NetworkingConfig }: CreateBody,
+  networks: Networks | undefined,
+): string | undefined =>
   unlessEmpty(MacAddress) ??
-  Object.values(NetworkingConfig?.EndpointsConfig ?? {}).find((endpoint) => endpoint?.MacAddress)?.MacAddress
+  (networks
+    ? undefined
+    : Object.values(NetworkingConfig?.EndpointsConfig ?? {}).find((endpoint) => endpoint?.MacAddress)
+        ?.MacAddress)
 
 /** docker's refusals of what cannot go together. */
 function assertFits(body: CreateBody, network: Network): void {
@@ -70,12 +88,7 @@ function assertFits(body: CreateBody, network: Network): void {
     throw refuse(
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
     )
-  if (
-    Object.values(body.NetworkingConfig?.EndpointsConfig ?? {}).some(
-      (endpoint) => endpoint?.IPAMConfig?.IPv4Address,
-    )
-  )
-    throw refuse('user specified IP address is supported on user defined networks only')
+  assertEndpointsFit(body)
   if (typeof network !== 'object') return
   const conflicts: readonly [unknown, string][] = [
     [body.Hostname, 'hostname and the network mode'],
@@ -85,13 +98,25 @@ function assertFits(body: CreateBody, network: Network): void {
     ],
     [host?.Dns?.length, 'dns and the network mode'],
     [host?.ExtraHosts?.length, 'custom host-to-IP mapping and the network mode'],
-    [macAddressOf(body), 'mac-address and the network mode'],
+    [macAddressOf(body, undefined), 'mac-address and the network mode'],
     [Object.keys(host?.PortBindings ?? {}).length, 'port publishing and the container type network mode'],
     [host?.PublishAllPorts, 'port publishing and the container type network mode'],
     [Object.keys(body.ExposedPorts ?? {}).length, 'port exposing and the container type network mode'],
   ]
   const [conflict] = conflicts.filter(([given]) => given)
   if (conflict) throw refuse(`conflicting options: ${conflict[1]}`)
+}
+
+/** Of the networks that every host has, docker refuses addresses and names of one's own. */
+function assertEndpointsFit({ NetworkingConfig }: CreateBody): void {
+  for (const [name, endpoint] of Object.entries(NetworkingConfig?.EndpointsConfig ?? {})) {
+    const { IPv4Address, IPv6Address } = endpoint?.IPAMConfig ?? {}
+    if (networkOf(name) === undefined) continue
+    if (IPv4Address || IPv6Address)
+      throw refuse('user specified IP address is supported on user defined networks only')
+    if (endpoint?.Aliases?.length)
+      throw refuse('network-scoped alias is supported only for containers in user defined networks')
+  }
 }
 
 export function portsOf(body: CreateBody, image: ImageConfig): readonly PortMapping[] {

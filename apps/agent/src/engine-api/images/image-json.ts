@@ -29,6 +29,8 @@ export function imageInspect(image: ImageRecord): unknown {
     DockerVersion: '',
     Author: image.author,
     Config: imageConfigJson(image.config),
+    // Of the container it was made from, which nobody keeps; docker-compose 1 fails without it, and takes an image's volumes from it.
+    ContainerConfig: imageConfigJson(image.config),
     Architecture: image.platform.architecture,
     ...(image.platform.variant === '' ? {} : { Variant: image.platform.variant }),
     Os: image.platform.os,

@@ -1,95 +1,52 @@
-import { createHash } from 'node:crypto'
-import type { Filters } from '@berth/engine-api'
-import type { ContainerInfo, RuntimeInfo } from '@berth/runtime'
+import type { NetworkInfo, Networks } from '@berth/runtime'
 
-/** The three networks every docker host has. Ids are made from the engine's own, so that they stay the same for ever. */
-export const NETWORKS = ['bridge', 'host', 'none'] as const
-export type NetworkName = (typeof NETWORKS)[number]
+type Endpoint = ReturnType<Networks['endpoints']>[number]
 
-export const networkId = (engineId: string, name: NetworkName): string =>
-  createHash('sha256').update(`${engineId}/network/${name}`).digest('hex')
+/** docker's word for a network's driver. */
+export const driverName = ({ driver }: Pick<NetworkInfo, 'driver'>): string =>
+  driver === 'none' ? 'null' : driver
 
-/** By name, id or unique id prefix. */
-export function findNetwork(engineId: string, nameOrId: string): NetworkName | undefined {
-  const byName = NETWORKS.find((name) => name === nameOrId)
-  if (byName || nameOrId === '') return byName
-  const matches = NETWORKS.filter((name) => networkId(engineId, name).startsWith(nameOrId))
-  return matches.length === 1 ? matches[0] : undefined
-}
-
-export const networkOf = ({ spec }: ContainerInfo): NetworkName | undefined =>
-  typeof spec.network === 'object' ? undefined : (spec.network ?? 'bridge')
-
-/** `docker network inspect`; `containers` are the running ones. */
-export function networkJson(
-  name: NetworkName,
-  runtime: RuntimeInfo,
-  createdAt: string,
-  containers: readonly ContainerInfo[],
-): unknown {
-  const { bridge, subnet, gateway } = runtime.network
-  const attached = containers.filter((container) => networkOf(container) === name)
+/** `docker network inspect`; `endpoints` are those of running containers. */
+export function networkJson(network: NetworkInfo, endpoints: readonly Endpoint[]): unknown {
   return {
-    Name: name,
-    Id: networkId(runtime.id, name),
-    Created: createdAt,
+    Name: network.name,
+    Id: network.id,
+    Created: network.createdAt,
     Scope: 'local',
-    Driver: name === 'none' ? 'null' : name,
-    EnableIPv6: false,
+    Driver: driverName(network),
+    EnableIPv4: true,
+    EnableIPv6: network.ipv6,
     IPAM: {
       Driver: 'default',
-      Options: null,
-      Config: name === 'bridge' ? [{ Subnet: subnet, Gateway: gateway }] : [],
+      Options: network.isPredefined ? null : {},
+      Config: network.pools.map(poolJson),
     },
-    Internal: false,
-    Attachable: false,
+    Internal: network.internal,
+    Attachable: network.attachable,
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
-    Containers: Object.fromEntries(attached.map((container) => [container.id, endpoint(container, subnet)])),
-    Options: name === 'bridge' ? bridgeOptions(bridge) : {},
-    Labels: {},
+    Containers: Object.fromEntries(endpoints.map((one) => [one.containerId, endpointJson(one)])),
+    Options: network.options,
+    Labels: network.labels,
   }
 }
 
-const endpoint = ({ id, spec, ipAddress, macAddress }: ContainerInfo, subnet: string) => ({
-  Name: spec.name,
-  EndpointID: createHash('sha256').update(`${id}/endpoint`).digest('hex'),
+function poolJson({ subnet, range, gateway, reserved }: NetworkInfo['pools'][number]): object {
+  return {
+    Subnet: subnet,
+    ...(range === undefined ? {} : { IPRange: range }),
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
+    ...(Object.keys(reserved).length === 0 ? {} : { AuxiliaryAddresses: reserved }),
+  }
+}
+
+const withPrefix = (held: Endpoint['ipv4']): string => (held ? `${held.address}/${held.prefix}` : '')
+
+const endpointJson = ({ containerName, id, macAddress, ipv4, ipv6 }: Endpoint) => ({
+  Name: containerName,
+  EndpointID: id,
   MacAddress: macAddress ?? '',
-  IPv4Address: ipAddress === undefined ? '' : `${ipAddress}/${subnet.split('/')[1] ?? ''}`,
-  IPv6Address: '',
+  IPv4Address: withPrefix(ipv4),
+  IPv6Address: withPrefix(ipv6),
 })
-
-const bridgeOptions = (bridge: string) => ({
-  'com.docker.network.bridge.default_bridge': 'true',
-  'com.docker.network.bridge.enable_icc': 'true',
-  'com.docker.network.bridge.enable_ip_masquerade': 'true',
-  'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
-  'com.docker.network.bridge.name': bridge,
-  'com.docker.network.driver.mtu': '1500',
-})
-
-export const NETWORK_FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'] as const
-
-/** `docker network ls --filter`: names and ids by part. */
-export function matchesNetwork(engineId: string, name: NetworkName, filters: Filters): boolean {
-  const id = networkId(engineId, name)
-  return (
-    filters.allows('driver', name === 'none' ? 'null' : name) &&
-    filters.allowsSome('id', (part) => id.includes(part)) &&
-    filters.allowsLabels({}) &&
-    filters.allowsSome('name', (pattern) => fitsAnchored(pattern, name)) &&
-    filters.allows('scope', 'local') &&
-    filters.allows('type', 'builtin') &&
-    filters.bool('dangling') !== true
-  )
-}
-
-/** A part of the name, or its beginning or end where the pattern says so with `^` or `$`. */
-function fitsAnchored(pattern: string, name: string): boolean {
-  const text = pattern.replace(/^\^/, '').replace(/\$$/, '')
-  const [isFirst, isLast] = [pattern.startsWith('^'), pattern.endsWith('$')]
-  if (isFirst && isLast) return name === text
-  if (isFirst) return name.startsWith(text)
-  return isLast ? name.endsWith(text) : name.includes(text)
-}

@@ -17,6 +17,7 @@ interface InfoInput {
   readonly engine: EngineFacts
   readonly containers: readonly Pick<ContainerInfo, 'state'>[]
   readonly imageCount: number
+  readonly volumeDrivers: readonly string[]
   readonly now: Date
   readonly fileDescriptors: number
 }
@@ -40,7 +41,7 @@ export function infoJson(input: InfoInput): unknown {
     DriverStatus: [['Backing Filesystem', 'overlayfs']],
     SystemStatus: null,
     Plugins: {
-      Volume: ['local'],
+      Volume: input.volumeDrivers,
       Network: ['bridge', 'host', 'null'],
       Authorization: null,
       Log: ['json-file', 'local', 'none'],

@@ -37,11 +37,6 @@ export function systemRoutes(deps: SystemEndpointDeps): readonly Route[] {
     { method: 'POST', path: '/auth', handle: (call) => login(runtime, call) },
     { method: 'GET', path: '/metrics', handle: (call) => metrics(deps, call) },
     { method: 'GET', path: '/plugins', handle: async (call) => call.json(200, []) },
-    {
-      method: 'POST',
-      path: '/build/prune',
-      handle: async (call) => call.json(200, { CachesDeleted: null, SpaceReclaimed: 0 }),
-    },
     ...swarmRoutes(),
   ]
 }
@@ -62,8 +57,19 @@ async function info(
   host: ReturnType<typeof readHostFacts>,
   call: Call,
 ) {
-  const [containers, images] = await Promise.all([runtime.containers.list(), runtime.images.list()])
-  const facts = { runtime: runtime.info(), host, engine, containers, imageCount: images.length }
+  const [containers, images, volumeDrivers] = await Promise.all([
+    runtime.containers.list(),
+    runtime.images.list(),
+    runtime.volumes.drivers(),
+  ])
+  const facts = {
+    runtime: runtime.info(),
+    host,
+    engine,
+    containers,
+    imageCount: images.length,
+    volumeDrivers,
+  }
   call.json(200, infoJson({ ...facts, now: new Date(nowMs()), fileDescriptors: openFiles() }))
 }
 
@@ -71,9 +77,11 @@ async function events({ runtime, nowMs }: SystemEndpointDeps, call: Call): Promi
   const filters = Filters.parse(call.query.string('filters'), EVENT_FILTERS)
   const at = (name: 'since' | 'until') => parseTimeNanos(call.query.string(name), nowMs())
   const [sinceNanos, untilNanos] = [at('since'), at('until')]
-  const stream = call.stream('application/json')
+  const slow = new AbortController()
+  const stream = call.stream('application/json', { cut: slow.signal })
   const options = {
     signal: call.signal,
+    onTooSlow: () => slow.abort(),
     ...(sinceNanos === undefined ? {} : { sinceNanos }),
     ...(untilNanos === undefined ? {} : { untilNanos }),
   }
@@ -89,7 +97,17 @@ async function usage({ runtime, containerSummary }: SystemEndpointDeps, call: Ca
     runtime.containers.list(),
     runtime.volumes.list(),
   ])
-  call.json(200, usageJson({ usage: disk, images, containers, volumes, summary: containerSummary }))
+  call.json(
+    200,
+    usageJson({
+      usage: disk,
+      images,
+      containers,
+      volumes,
+      cache: runtime.builds.cache(),
+      summary: containerSummary,
+    }),
+  )
 }
 
 const authSchema = z.object({

@@ -1,4 +1,4 @@
-import type { ContainerInfo, DiskUsage, ImageRecord, VolumeInfo } from '@berth/runtime'
+import type { BuildCacheRecord, ContainerInfo, DiskUsage, ImageRecord, VolumeInfo } from '@berth/runtime'
 import { imageSummary } from '../images/image-json.js'
 import { volumeJson } from '../volumes/volume-json.js'
 
@@ -7,6 +7,7 @@ interface UsageInput {
   readonly images: readonly ImageRecord[]
   readonly containers: readonly ContainerInfo[]
   readonly volumes: readonly VolumeInfo[]
+  readonly cache: readonly BuildCacheRecord[]
   /** docker's container summary, which the container endpoints make. */
   summary(
     container: ContainerInfo,
@@ -16,7 +17,7 @@ interface UsageInput {
 }
 
 /** `docker system df`. */
-export function usageJson({ usage, images, containers, volumes, summary }: UsageInput): unknown {
+export function usageJson({ usage, images, containers, volumes, cache, summary }: UsageInput): unknown {
   const sizesOf = new Map(usage.containers.map((entry) => [entry.id, entry]))
   const imageUse = new Map(usage.images.map((entry) => [entry.id, entry]))
   const volumeUse = new Map(usage.volumes.map((entry) => [entry.name, entry]))
@@ -31,11 +32,30 @@ export function usageJson({ usage, images, containers, volumes, summary }: Usage
       const image = images.find(({ id }) => id === container.imageId)
       return summary(container, image, { writtenBytes, rootBytes })
     }),
-    Volumes: volumes.map((volume) => {
+    Volumes: volumes.flatMap((volume) => {
       const use = volumeUse.get(volume.name)
-      return volumeJson(volume, { sizeBytes: use?.sizeBytes ?? 0, users: use?.users ?? volume.usedBy.length })
+      return use ? [volumeJson(volume, use)] : []
     }),
-    BuildCache: [],
+    BuildCache: cache.map(cacheJson),
     BuilderSize: usage.buildCacheBytes,
   }
 }
+
+const TYPES: Readonly<Record<BuildCacheRecord['kind'], string>> = {
+  copy: 'regular',
+  run: 'regular',
+  workdir: 'regular',
+}
+
+const cacheJson = (record: BuildCacheRecord) => ({
+  ID: record.id.replace(/^sha256:/, '').slice(0, 25),
+  Parent: '',
+  Type: TYPES[record.kind],
+  Description: record.description,
+  InUse: record.isInUse,
+  Shared: false,
+  Size: record.sizeBytes,
+  CreatedAt: new Date(record.createdAtMs).toISOString(),
+  LastUsedAt: new Date(record.usedAtMs).toISOString(),
+  UsageCount: record.uses,
+})

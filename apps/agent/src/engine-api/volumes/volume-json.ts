@@ -10,12 +10,13 @@ export function volumeJson(
   const { driverOptions } = volume
   return {
     CreatedAt: volume.createdAt,
-    Driver: 'local',
+    Driver: volume.driver,
     Labels: Object.keys(labels).length > 0 ? labels : null,
     Mountpoint: volume.mountpoint,
     Name: volume.name,
     Options: Object.keys(driverOptions).length > 0 ? driverOptions : null,
-    Scope: 'local',
+    Scope: volume.scope,
+    ...(volume.status ? { Status: volume.status } : {}),
     ...(usage ? { UsageData: { Size: usage.sizeBytes, RefCount: usage.users } } : {}),
   }
 }
@@ -30,8 +31,14 @@ export function matchesVolume(volume: VolumeInfo, filters: Filters): boolean {
   const dangling = filters.bool('dangling')
   return (
     filters.allowsSome('name', (part) => volume.name.includes(part)) &&
-    filters.allows('driver', 'local') &&
+    filters.allows('driver', volume.driver) &&
     filters.allowsLabels(labelsOf(volume)) &&
     (dangling === undefined || (volume.usedBy.length === 0) === dangling)
   )
 }
+
+export const PRUNE_FILTERS = ['all', 'label', 'label!'] as const
+
+/** `docker volume prune --filter`: every `label` is there and none of `label!`. */
+export const wantsPruned = (volume: VolumeInfo, filters: Filters): boolean =>
+  filters.allowsLabels(labelsOf(volume))

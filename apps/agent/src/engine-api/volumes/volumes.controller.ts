@@ -1,8 +1,8 @@
-import { fault } from '@berth/core'
+import { Fault } from '@berth/core'
 import { type Call, Filters, isAtLeast, type Route } from '@berth/engine-api'
-import type { Runtime, VolumeInfo } from '@berth/runtime'
+import type { Runtime, VolumeInfo, VolumeSpec } from '@berth/runtime'
 import { z } from 'zod'
-import { matchesVolume, VOLUME_FILTERS, volumeJson } from './volume-json.js'
+import { matchesVolume, PRUNE_FILTERS, VOLUME_FILTERS, volumeJson, wantsPruned } from './volume-json.js'
 
 const texts = z.record(z.string(), z.string()).nullish()
 const createSchema = z.object({
@@ -21,72 +21,61 @@ export function volumeRoutes(runtime: Runtime): readonly Route[] {
     {
       method: 'GET',
       path: '/volumes/{name}',
-      handle: async (call) => call.json(200, volumeJson(await volumeOf(runtime, call))),
+      handle: async (call) => call.json(200, volumeJson(await runtime.volumes.get(call.params.name ?? ''))),
     },
     { method: 'DELETE', path: '/volumes/{name}', handle: (call) => remove(runtime, call) },
     { method: 'POST', path: '/volumes/prune', handle: (call) => prune(runtime, call) },
   ]
 }
 
-/** @throws volume.not_found in docker's words */
-async function volumeOf(runtime: Runtime, call: Call): Promise<VolumeInfo> {
-  const name = call.params.name ?? ''
-  const volume = (await runtime.volumes.list()).find((one) => one.name === name)
-  if (!volume) throw noSuchVolume(name)
-  return volume
-}
-
-const noSuchVolume = (name: string) =>
-  fault.notFound('volume.not_found', `get ${name}: no such volume`, { params: { volume: name } })
-
 async function list(runtime: Runtime, call: Call): Promise<void> {
   const filters = Filters.parse(call.query.string('filters'), VOLUME_FILTERS)
-  const volumes = (await runtime.volumes.list()).filter((volume) => matchesVolume(volume, filters))
-  call.json(200, { Volumes: volumes.map((volume) => volumeJson(volume)), Warnings: null })
+  // Refused also where there is nothing to filter.
+  filters.bool('dangling')
+  const warnings: string[] = []
+  const found = await runtime.volumes.list({ onWarning: (text) => void warnings.push(text) })
+  const volumes = found.filter((volume) => matchesVolume(volume, filters))
+  call.json(200, {
+    Volumes: volumes.map((volume) => volumeJson(volume)),
+    Warnings: warnings.length > 0 ? warnings : null,
+  })
 }
 
 async function create(runtime: Runtime, call: Call): Promise<void> {
   const wanted = await call.readJson(createSchema)
-  if (wanted.Driver && wanted.Driver !== 'local')
-    throw fault.notFound(
-      'volume.driver_not_found',
-      `create ${wanted.Name ?? ''}: error looking up volume plugin ${wanted.Driver}: plugin "${wanted.Driver}" not found`,
-    )
-  const volume = await runtime.volumes.create({
+  const spec: VolumeSpec = {
     ...(wanted.Name ? { name: wanted.Name } : {}),
+    ...(wanted.Driver ? { driver: wanted.Driver } : {}),
     labels: wanted.Labels ?? {},
     driverOptions: wanted.DriverOpts ?? {},
-  })
-  call.json(201, volumeJson(volume))
+  }
+  call.json(201, volumeJson(await createOrFind(runtime, spec)))
+}
+
+/** To docker a volume of the same name and driver is the one that is meant, whatever its options are. */
+async function createOrFind(runtime: Runtime, spec: VolumeSpec): Promise<VolumeInfo> {
+  try {
+    return await runtime.volumes.create(spec)
+  } catch (error) {
+    if (!Fault.is(error, 'volume.conflict') || spec.name === undefined) throw error
+    const known = await runtime.volumes.get(spec.name)
+    if (known.driver !== (spec.driver ?? 'local')) throw error
+    return known
+  }
 }
 
 async function remove(runtime: Runtime, call: Call): Promise<void> {
-  const isForced = call.query.bool('force')
-  const name = call.params.name ?? ''
-  const volume = (await runtime.volumes.list()).find((one) => one.name === name)
-  if (!volume && !isForced) throw noSuchVolume(name)
-  if (volume && volume.usedBy.length > 0)
-    throw fault.conflict(
-      'volume.in_use',
-      `remove ${name}: volume is in use - [${volume.usedBy.join(', ')}]`,
-      {
-        params: { volume: name },
-      },
-    )
-  if (volume) await runtime.volumes.remove(name, { force: isForced })
+  await runtime.volumes.remove(call.params.name ?? '', { force: call.query.bool('force') })
   call.empty(204)
 }
 
 async function prune(runtime: Runtime, call: Call): Promise<void> {
-  const filters = Filters.parse(call.query.string('filters'), ['all', 'label', 'label!'])
-  const entries = filters
-    .get('label')
-    .map((text): [string, string] => [text.split('=')[0] ?? '', text.replace(/^[^=]*=?/, '')])
+  const filters = Filters.parse(call.query.string('filters'), PRUNE_FILTERS)
   // Before 1.42 every unused volume went, named ones too.
-  const isAll = !isAtLeast(call.version, '1.42') || filters.bool('all') === true
+  const all = !isAtLeast(call.version, '1.42') || filters.bool('all') === true
   const { removed, reclaimedBytes } = await runtime.volumes.prune({
-    all: isAll,
-    labels: Object.fromEntries(entries),
+    all,
+    only: (volume) => wantsPruned(volume, filters),
   })
   call.json(200, { VolumesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimedBytes })
 }

@@ -42,7 +42,12 @@ function replace(input: UpdateInput, old: readonly TaskView[], fresh: readonly T
   const room = (parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism) - underway
   const replaced = new Set(fresh.map((task) => task.slot))
   const next = old.filter((task) => !replaced.has(task.slot)).slice(0, Math.max(0, room))
-  if (orderOf(service) === 'stop-first') return { ...EMPTY_PLAN, shutdown: next.map((task) => task.id) }
+  if (orderOf(service) === 'stop-first') {
+    // A drain may have made the new one already: it waits for what the old one has.
+    const waiting = new Set(fresh.filter((task) => task.nodeId === null).map((task) => task.slot))
+    const inTheWay = old.filter((task) => waiting.has(task.slot))
+    return { ...EMPTY_PLAN, shutdown: [...next, ...inTheWay].map((task) => task.id) }
+  }
   const turns = next.map((task) => ({ task, startMs: nextStartMs(service, all, task.slot, nowMs) }))
   return {
     ...EMPTY_PLAN,

@@ -1,0 +1,98 @@
+import { fault } from '@berth/core'
+import type { Query } from '@berth/engine-api'
+import { parseWithSchema } from '@berth/engine-api'
+import type { BuildRequest } from '@berth/runtime'
+import { z } from 'zod'
+
+export type BuildSettings = Omit<BuildRequest, 'contextDir' | 'signal' | 'onEvent'>
+
+const texts = z.record(z.string(), z.string())
+/** docker-compose and the CLI send null for one that takes the environment's value and has none. */
+const maybeTexts = z.record(z.string(), z.string().nullable())
+const ulimits = z.array(z.object({ Name: z.string(), Hard: z.number().int(), Soft: z.number().int() }))
+const lists = z.array(z.string())
+
+const refuse = (message: string) => fault.invalidArgument('build.query_invalid', message)
+
+function json<S extends z.ZodType>(query: Query, name: string, schema: S): z.output<S> | undefined {
+  const text = query.string(name)
+  if (text === undefined) return undefined
+  try {
+    return parseWithSchema(schema, JSON.parse(text) as unknown)
+  } catch (error) {
+    throw refuse(`invalid value for ${name}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** The query of `POST /build` (API 1.44). @throws build.query_invalid, build.unsupported */
+export function parseBuildQuery(query: Query): BuildSettings {
+  refuseWhatIsNot(query)
+  const buildArgs = json(query, 'buildargs', maybeTexts)
+  const labels = json(query, 'labels', texts)
+  const cacheFrom = json(query, 'cachefrom', lists)
+  const limits = json(query, 'ulimits', ulimits)
+  const [dockerfile, target, platform] = ['dockerfile', 'target', 'platform'].map((name) =>
+    query.string(name),
+  )
+  const shmSizeBytes = query.int('shmsize')
+  const extraHosts = query
+    .strings('extrahosts')
+    .flatMap((text) => text.split(','))
+    .filter(Boolean)
+  return {
+    tags: query.strings('t').filter(Boolean),
+    ...(dockerfile ? { dockerfile } : {}),
+    ...(target ? { target } : {}),
+    ...(platform ? { platform } : {}),
+    ...(buildArgs ? { buildArgs: withValues(buildArgs) } : {}),
+    ...(labels ? { labels } : {}),
+    ...(cacheFrom?.length ? { cacheFrom } : {}),
+    ...(limits
+      ? { ulimits: limits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })) }
+      : {}),
+    ...(shmSizeBytes ? { shmSizeBytes } : {}),
+    ...(extraHosts.length > 0 ? { extraHosts } : {}),
+    noCache: query.bool('nocache'),
+    pull: query.bool('pull'),
+    resources: resources(query),
+    ...network(query),
+  }
+}
+
+const withValues = (args: Readonly<Record<string, string | null>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(args).flatMap(([name, value]) => (value === null ? [] : [[name, value]])))
+
+function refuseWhatIsNot(query: Query): void {
+  const unsupported = (why: string) => fault.unimplemented('build.unsupported', why)
+  if ((query.int('version') ?? 1) !== 1)
+    throw unsupported(
+      "this engine speaks the classic builder's protocol and not BuildKit's: build with DOCKER_BUILDKIT=0",
+    )
+  if (query.bool('squash')) throw unsupported('squash is not supported: use a stage and COPY --from')
+  if (query.string('remote'))
+    throw unsupported(
+      'remote contexts are not supported: send the context itself, e.g. git clone and docker build .',
+    )
+}
+
+/** Of all steps together. */
+function resources(query: Query): NonNullable<BuildRequest['resources']> {
+  const [memoryBytes, cpuShares] = [query.int('memory'), query.int('cpushares')]
+  const [quota, period] = [query.int('cpuquota'), query.int('cpuperiod')]
+  return {
+    ...(memoryBytes ? { memoryBytes } : {}),
+    ...(cpuShares ? { cpuShares } : {}),
+    ...(quota && quota > 0 ? { cpuNanos: Math.round((quota / (period || 100_000)) * 1e9) } : {}),
+  }
+}
+
+/** Whoever may use the socket may use the host's network: it is asked for by name. */
+function network(query: Query): Pick<BuildRequest, 'network' | 'entitlements'> {
+  const mode = query.string('networkmode')
+  if (mode === undefined || mode === 'default' || mode === 'bridge') return {}
+  if (mode === 'none') return { network: 'none' }
+  if (mode === 'host') return { network: 'host', entitlements: ['network.host'] }
+  throw refuse(
+    `network mode ${JSON.stringify(mode.slice(0, 100))} is not one of default, bridge, none and host`,
+  )
+}

@@ -1,0 +1,94 @@
+import { Fault } from '@berth/core'
+import { type Call, Filters, familiarName, parseTimeNanos, type Route } from '@berth/engine-api'
+import { parseReference, type Runtime } from '@berth/runtime'
+import { ProgressStream } from '../progress-stream.js'
+import { BuildLog } from './build-log.js'
+import { parseBuildQuery } from './build-query.js'
+
+export interface BuildEndpointDeps {
+  readonly runtime: Runtime
+  nowMs(): number
+}
+
+/** `docker build` with the classic builder's protocol. */
+export function buildRoutes(deps: BuildEndpointDeps): readonly Route[] {
+  return [
+    { method: 'POST', path: '/build', handle: (call) => build(deps, call) },
+    { method: 'POST', path: '/build/prune', handle: (call) => prune(deps, call) },
+  ]
+}
+
+async function build({ runtime }: BuildEndpointDeps, call: Call): Promise<void> {
+  const settings = parseBuildQuery(call.query)
+  for (const tag of settings.tags) parseReference(tag)
+  const isQuiet = call.query.bool('q')
+  const context = await runtime.builds.openContext(call.body, call.signal)
+  try {
+    const out = new ProgressStream(call)
+    const log = new BuildLog((stream) => (isQuiet ? undefined : out.tell({ stream })))
+    await out.run(async () => {
+      const { image } = await runtime
+        .build({
+          ...settings,
+          contextDir: context.dir,
+          signal: call.signal,
+          onEvent: (event) => log.take(event),
+        })
+        .catch((error: unknown) => {
+          throw inDockerWords(error)
+        })
+      if (isQuiet) return out.tell({ stream: `${image.id}\n` })
+      out.tell({ aux: { ID: image.id } })
+      out.tell({ stream: `Successfully built ${image.id.replace('sha256:', '').slice(0, 12)}\n` })
+      for (const tag of settings.tags) out.tell({ stream: `Successfully tagged ${taggedName(tag)}\n` })
+    })
+  } finally {
+    await context.release()
+  }
+}
+
+const taggedName = (tag: string): string => familiarName(/:[^/]*$/.test(tag) ? tag : `${tag}:latest`)
+
+/** What a Dockerfile has wrong is said as docker's parser does; the place stays in the text. */
+function inDockerWords(error: unknown): Fault {
+  const failure = Fault.from(error)
+  if (failure.code !== 'build.syntax') return failure
+  const { kind, code, message, params } = failure
+  const line = params.line === undefined ? '' : ` line ${params.line}`
+  const words = message.replace(/^Dockerfile:\d+:\d+: /, '')
+  return new Fault({ kind, code, params, message: `dockerfile parse error${line}: ${words}` })
+}
+
+const NANOS_PER_MS = 1_000_000n
+const PRUNE_FILTERS = [
+  'until',
+  'unused-for',
+  'id',
+  'keep-storage',
+  'parent',
+  'type',
+  'description',
+  'inuse',
+  'shared',
+  'private',
+  'label',
+  'label!',
+] as const
+
+/** `docker builder prune`. */
+async function prune({ runtime, nowMs }: BuildEndpointDeps, call: Call): Promise<void> {
+  const filters = Filters.parse(call.query.string('filters'), PRUNE_FILTERS)
+  // `docker system prune` says these to everybody; records of the cache have no labels, so none of them fits.
+  if (filters.has('label')) return call.json(200, { CachesDeleted: null, SpaceReclaimed: 0 })
+  const [until] = [...filters.get('until'), ...filters.get('unused-for')]
+  const keepBytes = call.query.int('keep-storage')
+  const ids = filters.get('id')
+  const { ids: gone, freedBytes } = await runtime.builds.prune({
+    ...(until === undefined
+      ? {}
+      : { usedBeforeMs: Number((parseTimeNanos(until, nowMs()) ?? 0n) / NANOS_PER_MS) }),
+    ...(keepBytes ? { keepBytes } : {}),
+    ...(ids.length > 0 ? { ids } : {}),
+  })
+  call.json(200, { CachesDeleted: gone.length > 0 ? gone : null, SpaceReclaimed: freedBytes })
+}
