@@ -29,6 +29,8 @@ const filterBridged = (value: string): void => {
   if (existsSync(path)) writeFileSync(path, value)
 }
 
+const hardwareAddress = (name: string) => /link\/ether (\S+)/.exec(ip('-o', 'link', 'show', name))?.[1]
+
 describe('a network', () => {
   test('its containers reach each other, their host and what is beyond, in IPv4 and IPv6', async () => {
     const red = lab.network(1)
@@ -68,6 +70,27 @@ describe('a network', () => {
     })
     expect(container.run('ip', 'link', 'show', 'eth0')).toMatch(/mtu 1400[\s\S]*02:42:00:00:00:07/)
     expect(ip('link', 'show', 'br-lab1')).toContain('mtu 1400')
+  })
+
+  test('keeps its hardware address whoever comes and goes, so nobody inside sends to one that is gone', async () => {
+    const red = lab.network(1)
+    await lab.kernel.ensure(red)
+    const before = hardwareAddress('br-lab1')
+    const { container } = await lab.plug(red, 2)
+    expect(hardwareAddress('br-lab1')).toBe(before)
+    ip('link', 'add', 'low', 'address', '02:00:00:00:00:01', 'type', 'veth', 'peer', 'name', 'low-peer')
+    ip('link', 'set', 'low', 'master', 'br-lab1')
+    expect(hardwareAddress('br-lab1')).toBe(before)
+    expect(pings(container, '10.200.1.1')).toBe(true)
+    ip('link', 'del', 'low')
+    expect(hardwareAddress('br-lab1')).toBe(before)
+  })
+
+  test('of an earlier release, which followed its ports, keeps the one it has', async () => {
+    ip('link', 'add', 'br-lab1', 'type', 'bridge')
+    const before = hardwareAddress('br-lab1')
+    await lab.plug(lab.network(1), 2)
+    expect(hardwareAddress('br-lab1')).toBe(before)
   })
 
   test('everything may be said twice', async () => {

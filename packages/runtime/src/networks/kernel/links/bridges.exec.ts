@@ -4,7 +4,7 @@ import type { HostNetwork } from '../../host-view.js'
 import { setBridgeSettings } from '../settings.exec.js'
 import { addAddress } from './address-messages.js'
 import { find, openHere } from './find-link.exec.js'
-import { type Link, makeBridge, setUp } from './link-messages.js'
+import { type Link, makeBridge, setMac, setUp } from './link-messages.js'
 
 /** The bridge, up, with its addresses and settings. Idempotent, also after half of it. @throws network.link_taken */
 export const ensureBridge = (network: HostNetwork): Promise<Link> =>
@@ -17,8 +17,10 @@ export const ensureBridge = (network: HostNetwork): Promise<Link> =>
     const bridge = await find(socket, name)
     if (bridge?.kind !== 'bridge') throw linkTaken(name)
     setBridgeSettings(network)
+    // Else it changes with the ports, and what containers send to the gateway they remember is lost for seconds.
     await socket.request(`bringing up the bridge ${name}`, [
       ...network.addresses.map(({ ip, prefix }) => addAddress(bridge.index, ip, prefix)),
+      setMac(bridge.index, bridge.macAddress),
       setUp(bridge.index),
     ])
     return bridge

@@ -10,6 +10,7 @@ import {
   makeCable,
   mayBeDrift,
   setBridgePort,
+  setMac,
   setUp,
 } from './link-messages.js'
 
@@ -37,6 +38,11 @@ describe('the bytes are those of iproute2', () => {
         '14000100fd000000000000000000000000000001',
     ],
     ['ip link set berth0 up', setUp(2), '2000000010000500c15a066b0000000000000000020000000100000001000000'],
+    [
+      'ip link set berth0 address 02:42:0a:58:00:01',
+      setMac(2, '02:42:0a:58:00:01'),
+      '2c00000010000500c15a066b0000000000000000020000000000000000000000' + '0a00010002420a5800010000',
+    ],
     [
       'ip route replace default via 10.88.0.1 dev eth0',
       setDefaultRoute('10.88.0.1', 2),

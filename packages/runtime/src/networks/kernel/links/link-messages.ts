@@ -168,6 +168,11 @@ export const setBridgePort = (cable: string, port: BridgePort): NetlinkMessage =
 
 export const setMaster = (index: number, masterIndex: number): NetlinkMessage =>
   link(RTM_NEWLINK, 0, up(index), [[IFLA_MASTER, masterIndex]])
+
+/** Gives a link the hardware address to keep: a bridge that was given none takes over the lowest of its ports, anew with each that comes or goes. */
+export const setMac = (index: number, mac: string): NetlinkMessage =>
+  link(RTM_NEWLINK, 0, linkHeader(index), macOf(mac))
+
 export const setUp = (index: number): NetlinkMessage => link(RTM_NEWLINK, 0, up(index))
 export const deleteLink = (index: number): NetlinkMessage => link(RTM_DELLINK, 0, linkHeader(index))
 /** Without the counters, which are most of an answer. */
