@@ -300,3 +300,23 @@ function tarOf(name: string, text: string): Buffer {
   content.write(text)
   return Buffer.concat([header, content, Buffer.alloc(1024)])
 }
+
+test('ADD of a URL is a file with mode 600 and the time the server gives it', async () => {
+  const name = await built(
+    `FROM ${TINY}\nADD http://127.0.0.1:5000/files/tool.txt /in/\nADD http://127.0.0.1:5000/files/tool.txt /other\n`,
+  )
+  const script = 'cat /in/tool.txt && stat -c "%a %u:%g %Y" /in/tool.txt /other'
+  expect(await run(name, 'sh', '-c', script)).toEqual([
+    'I am tool.txt',
+    '600 0:0 1640995200',
+    '600 0:0 1640995200',
+  ])
+})
+
+test('ADD of a URL that is not there fails with its status', async () => {
+  const { code, stderr, stdout } = await build(
+    context(`FROM ${TINY}\nADD http://127.0.0.1:5000/files/NONE /f\n`),
+  )
+  expect(code).not.toBe(0)
+  expect(`${stdout}${stderr}`).toMatch(/failed to GET http:\/\/127\.0\.0\.1:5000\/files\/NONE.*404/)
+})

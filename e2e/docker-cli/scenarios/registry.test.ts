@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { containerName, docker, dockerIn, hostDir, inspect, lines, out, unique } from '../support/docker.js'
 import { TINY } from '../support/images.js'
@@ -141,6 +142,22 @@ describe('registries that ask who you are', () => {
       `Removing login credentials for ${CLOSED}`,
     )
     expect((await dockerIn({ env }, 'pull', tag)).code).toBe(1)
+  })
+
+  test('a build gets its base with the login of who asks, and none without', async () => {
+    const env = { DOCKER_CONFIG: hostDir() }
+    await dockerIn({ input: 'secret', env }, 'login', CLOSED, '-u', 'alice', '--password-stdin')
+    const tag = await tagAt(CLOSED)
+    expect((await dockerIn({ env }, 'push', tag)).code).toBe(0)
+    await out('rmi', tag)
+    const dir = hostDir()
+    writeFileSync(`${dir}/Dockerfile`, `FROM ${tag}\nLABEL built=here\n`)
+    const nobody = await dockerIn({ env: { DOCKER_CONFIG: hostDir() } }, 'build', '-q', dir)
+    expect(nobody.code).not.toBe(0)
+    expect(nobody.stderr).toMatch(/no basic auth credentials|unauthorized/)
+    const { code, stdout } = await dockerIn({ env }, 'build', '-q', dir)
+    expect(code).toBe(0)
+    await docker('rmi', '-f', stdout.trim())
   })
 
   test('search fails where there is nothing to search', async () => {

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 
 /*
  * Two plain registries on the loopback of the engine's network namespace, in memory: 127.0.0.1:5000 lets everybody in, 127.0.0.1:5001 only
- * alice with the password secret. Run by Node as it stands, so nothing here needs a compiler.
+ * alice with the password secret. /files/NAME is a file that says its name, dated 2022. Run by Node as it stands, so nothing here needs a compiler.
  */
 const BASIC = `Basic ${Buffer.from('alice:secret').toString('base64')}`
 
@@ -76,6 +76,8 @@ function registry(port: number, isOpen: boolean): void {
     if (!isOpen && request.headers.authorization !== BASIC)
       return answer(401, problem('UNAUTHORIZED'), { 'www-authenticate': 'Basic realm="test"' })
     if (url.pathname === '/v2/') return answer(200, '{}')
+    const [, file] = /^\/files\/([a-z.]+)$/.exec(url.pathname) ?? []
+    if (file) return answer(200, `I am ${file}\n`, { 'last-modified': 'Sat, 01 Jan 2022 00:00:00 GMT' })
     const [, listed] = /^\/v2\/(.+)\/tags\/list$/.exec(url.pathname) ?? []
     if (listed) return tags(listed, answer)
     const [, repository = '', kind, name = ''] =

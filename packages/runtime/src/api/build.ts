@@ -1,4 +1,4 @@
-import type { ImageRecord } from './images.js'
+import type { ImageRecord, RegistryAuth } from './images.js'
 
 /** One build of one image. Absent means docker's default. */
 export interface BuildRequest {
@@ -20,6 +20,8 @@ export interface BuildRequest {
   readonly noCache?: boolean
   /** Asks the registry for bases that are here already. */
   readonly pull?: boolean
+  /** For base images and caches, by registry (`registry.example.com`). */
+  readonly registryAuths?: Readonly<Record<string, RegistryAuth>>
   /** References whose inline or registry cache is read before the build. */
   readonly cacheFrom?: readonly string[]
   readonly cacheTo?: { readonly type: 'inline' } | { readonly type: 'registry'; readonly reference: string }
@@ -81,6 +83,11 @@ export interface Builds {
    * @throws build.context_invalid, archive.invalid, host.disk_full
    */
   openContext(archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<BuildContext>
+  /**
+   * A context by its address: a repository (`https://host/a.git#ref:directory`), an archive, or a Dockerfile without any context.
+   * @throws build.source_unreachable, build.source_refused, build.source_missing, build.context_invalid, archive.invalid, host.disk_full
+   */
+  openRemoteContext(address: string, signal?: AbortSignal): Promise<BuildContext>
   cache(): readonly BuildCacheRecord[]
   /** Records of builds that go on stay. Gives the ids of what went. */
   prune(wanted?: BuildPrune): Promise<{ readonly ids: readonly string[]; readonly freedBytes: number }>

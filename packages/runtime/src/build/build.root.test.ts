@@ -230,6 +230,13 @@ test('C9: a secret is in the step that asks for it, and in no layer, history, re
   expect(found.stdout).toBe('')
 })
 
+test('C9: the value of an argument that is a secret by its name is not kept', async () => {
+  const buildArgs = { API_TOKEN: 'kept-from-records', VERSION: '1.2' }
+  const image = await build('FROM base:1\nARG API_TOKEN\nARG VERSION\nRUN true\n', {}, 1, { buildArgs })
+  const provenance = await host.runtime.builds.provenance(image.id)
+  expect(provenance?.buildArgs).toEqual({ API_TOKEN: '[not kept]', VERSION: '1.2' })
+})
+
 test('C10, C2: a cache mount outlives the build, is confined to itself, and one that is locked has one user at a time', async () => {
   const use = (id: string, script: string) =>
     `RUN --mount=type=cache,target=/c,id=${id},sharing=locked ${script}`

@@ -10,9 +10,11 @@ import { parseConfig } from '../images/config.js'
 import type { ImageStore } from '../images/images.store.js'
 import { formatPlatform, hostPlatform, parsePlatform } from '../images/platform.js'
 import { canonical } from '../images/reference.js'
+import { authFor } from '../images/registry-auths.js'
 import type { LeaseStore } from '../leases/leases.store.js'
 import type { BuildGraph } from './graph/graph.js'
 import { parseIgnoreRules } from './ignore/ignore-rules.js'
+import { withoutSecretValues } from './lint/secret-names.js'
 import { type PlannedBuild, planBuild } from './plan.exec.js'
 import { assembleConfig } from './result/assemble.js'
 import { storeBuiltImage } from './result/built-image.exec.js'
@@ -48,7 +50,10 @@ export class Builder {
       signal.throwIfAborted()
       const { pull = false } = request
       const plan = await planBuild(request, (reference, platform) =>
-        this.deps.image(reference, { pull, signal, ...(platform ? { platform } : {}) }),
+        this.deps.image(reference, {
+          ...{ pull, signal, auth: authFor(request.registryAuths, reference) },
+          ...(platform ? { platform } : {}),
+        }),
       )
       for (const warning of plan.warnings) request.onEvent?.(warning)
       return this.finish(plan, request)
@@ -158,7 +163,7 @@ function provenanceOf(
   return {
     ...{ buildId, startedAt, dockerfileDigest },
     endedAt: new Date(nowMs).toISOString(),
-    buildArgs: request.buildArgs ?? {},
+    buildArgs: withoutSecretValues(request.buildArgs ?? {}),
     inputs: performer.inputs,
     steps: performer.steps,
   }

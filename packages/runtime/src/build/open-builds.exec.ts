@@ -4,6 +4,7 @@ import type { BuildCacheRecord, Builds, ImageRecord } from '../api.js'
 import { CompiledFilters } from '../containers/compiled-filters.exec.js'
 import type { ContentStore } from '../content/content.store.js'
 import type { Key } from '../gc/mark.js'
+import type { LoadBaseImage } from '../images/base-image.js'
 import type { ImageStore } from '../images/images.store.js'
 import type { LayerStore } from '../layers/layers.store.js'
 import type { LeaseStore } from '../leases/leases.store.js'
@@ -18,8 +19,8 @@ import { CacheRecords, type KeptRecord } from './cache/records.store.js'
 import { Contexts } from './contexts.store.js'
 import { ProvenanceStore } from './result/provenance.store.js'
 import { SharedWork } from './solver/shared-work.js'
+import { RemoteSources } from './sources/remote-sources.exec.js'
 import { removeStraySteps, type StepNetwork } from './steps/run.exec.js'
-import type { SourceRoom } from './steps/sources.js'
 import { Workers } from './steps/workers.exec.js'
 
 export interface BuildsDeps {
@@ -34,11 +35,7 @@ export interface BuildsDeps {
   readonly store: ImageStore
   readonly leases: LeaseStore
   readonly network: StepNetwork
-  readonly sources?: SourceRoom
-  image(
-    reference: string,
-    options: { readonly platform?: string; readonly pull?: boolean; readonly signal: AbortSignal },
-  ): Promise<ImageRecord>
+  readonly image: LoadBaseImage
   announce(image: ImageRecord, name: string): void
   /** Takes away what nothing claims any more. */
   collect(): Promise<void>
@@ -87,6 +84,9 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
   const provenance = new ProvenanceStore(metadata)
   const cacheMounts = new CacheMounts(root, metadata, nowMs)
   const contexts = new Contexts(root, workers)
+  const sources = new RemoteSources(root, async (archive, directory, signal) => {
+    await workers.ask({ op: 'unpack', archive, directory }, 'done', signal)
+  })
   const prune: Builds['prune'] = async (wanted = {}) => {
     const gone = planPrune(records.list(), wanted, (key) => cache.isHeld(key))
     for (const { key } of gone) records.remove(key)
@@ -102,7 +102,7 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
     digests: new Digests(metadata, nowMs),
     shared: new SharedWork(),
     run: { ...deps, filters: new CompiledFilters(), cacheMounts },
-    sources: deps.sources,
+    sources,
     image: deps.image,
     used: (keys) => {
       records.used(keys, nowMs())
@@ -115,6 +115,7 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
     builds: {
       provenance: async (image) => provenance.find(store.get(image).id),
       openContext: (archive, signal = NEVER) => contexts.open(archive, signal),
+      openRemoteContext: (address, signal = NEVER) => sources.openContext(address, signal),
       cache: () => records.list().map((record) => cacheRecord(record, cache.isHeld(record.key))),
       prune,
     },
@@ -122,6 +123,7 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
     cacheBytes: () => records.totalBytes(),
     recover: () => {
       contexts.recover()
+      sources.recover()
       return removeStraySteps(deps, `${deps.cgroupParent}/builds`, mountedBelow)
     },
     close: () => workers.close(),

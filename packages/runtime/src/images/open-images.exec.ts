@@ -11,6 +11,7 @@ import { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
 import { listTags, loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
+import type { BaseImageOptions, LoadBaseImage } from './base-image.js'
 import { checkContent, mendTorn } from './check.store.js'
 import { parseConfig } from './config.js'
 import { describeHistory } from './history.js'
@@ -42,11 +43,7 @@ export interface ImagesModule {
   layersOf(image: ImageRecord): readonly Layer[]
   /** What builds work with. */
   readonly forBuilds: Pick<Parts, 'content' | 'layers' | 'store' | 'leases' | 'announce'> & {
-    /** What is here; else pulled. */
-    image(
-      reference: string,
-      options: { readonly platform?: string; readonly pull?: boolean; readonly signal: AbortSignal },
-    ): Promise<ImageRecord>
+    readonly image: LoadBaseImage
   }
   /** What is kept beside images: asked at each collection. */
   keepAlso(claims: () => readonly Key[]): void
@@ -206,11 +203,17 @@ function check(parts: Parts, signal: AbortSignal | undefined): Promise<readonly 
 async function baseImage(
   { store, transfers }: Parts,
   reference: string,
-  { platform, pull = false, signal }: { platform?: string; pull?: boolean; signal: AbortSignal },
+  { platform, pull = false, auth, signal }: BaseImageOptions,
 ): Promise<ImageRecord> {
   const known = pull ? undefined : store.find(reference)
   const fits = known && (!platform || fitsPlatform(known.platform, platform, process.arch))
-  return fits ? known : transfers.pull(reference, { signal, ...(platform ? { platform } : {}) })
+  return fits
+    ? known
+    : transfers.pull(reference, {
+        signal,
+        ...(platform ? { platform } : {}),
+        ...(auth ? { auth } : {}),
+      })
 }
 
 function layersOf({ layers }: Parts, image: ImageRecord): readonly Layer[] {

@@ -69,10 +69,6 @@ function refuseWhatIsNot(query: Query): void {
       "this engine speaks the classic builder's protocol and not BuildKit's: build with DOCKER_BUILDKIT=0",
     )
   if (query.bool('squash')) throw unsupported('squash is not supported: use a stage and COPY --from')
-  if (query.string('remote'))
-    throw unsupported(
-      'remote contexts are not supported: send the context itself, e.g. git clone and docker build .',
-    )
 }
 
 /** Of all steps together. */

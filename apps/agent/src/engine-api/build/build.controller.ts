@@ -1,5 +1,12 @@
 import { Fault } from '@berth/core'
-import { type Call, Filters, familiarName, parseTimeNanos, type Route } from '@berth/engine-api'
+import {
+  type Call,
+  Filters,
+  familiarName,
+  parseRegistryConfig,
+  parseTimeNanos,
+  type Route,
+} from '@berth/engine-api'
 import { parseReference, type Runtime } from '@berth/runtime'
 import { ProgressStream } from '../progress-stream.js'
 import { BuildLog } from './build-log.js'
@@ -22,7 +29,11 @@ async function build({ runtime }: BuildEndpointDeps, call: Call): Promise<void> 
   const settings = parseBuildQuery(call.query)
   for (const tag of settings.tags) parseReference(tag)
   const isQuiet = call.query.bool('q')
-  const context = await runtime.builds.openContext(call.body, call.signal)
+  const registryAuths = parseRegistryConfig(call.headers['x-registry-config'])
+  const remote = call.query.string('remote')
+  const context = remote
+    ? await runtime.builds.openRemoteContext(remote, call.signal)
+    : await runtime.builds.openContext(call.body, call.signal)
   try {
     const out = new ProgressStream(call)
     const log = new BuildLog((stream) => (isQuiet ? undefined : out.tell({ stream })))
@@ -30,6 +41,7 @@ async function build({ runtime }: BuildEndpointDeps, call: Call): Promise<void> 
       const { image } = await runtime
         .build({
           ...settings,
+          registryAuths,
           contextDir: context.dir,
           signal: call.signal,
           onEvent: (event) => log.take(event),

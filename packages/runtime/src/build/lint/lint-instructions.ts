@@ -1,5 +1,6 @@
 import type { Instruction } from '../dockerfile/instruction.js'
 import type { InstructionLine } from '../dockerfile/lines.js'
+import { isSecretName } from './secret-names.js'
 import type { Warn } from './warning.js'
 
 interface LintedStage {
@@ -98,9 +99,6 @@ function lintRepeats(instructions: readonly Instruction[], warn: Warn): void {
   }
 }
 
-const SECRET = /(^|_)(apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(_|$)/i
-const NOT_SECRET = /(^|_)public(_|$)/i
-
 function lintSecrets(instruction: Instruction, warn: Warn): void {
   const names =
     instruction.kind === 'env'
@@ -109,7 +107,7 @@ function lintSecrets(instruction: Instruction, warn: Warn): void {
         ? instruction.args.map(({ name }) => name)
         : []
   for (const name of names)
-    if (SECRET.test(name) && !NOT_SECRET.test(name))
+    if (isSecretName(name))
       warn(
         'SecretsUsedInArgOrEnv',
         `Do not use ARG or ENV instructions for sensitive data (${instruction.kind.toUpperCase()} ${JSON.stringify(name)})`,

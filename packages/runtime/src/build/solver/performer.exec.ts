@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { type Digest, fault } from '@berth/core'
-import type { ImageRecord, Provenance } from '../../api.js'
+import type { Provenance } from '../../api.js'
+import type { LoadBaseImage } from '../../images/base-image.js'
 import { parseManifest } from '../../images/manifest.js'
+import { authFor } from '../../images/registry-auths.js'
 import { chainIds } from '../../layers/layers.store.js'
 import type { BuildCache } from '../cache/cache.store.js'
 import type { Digests } from '../cache/digests.store.js'
@@ -9,6 +11,7 @@ import type { CacheRecord } from '../cache/records.store.js'
 import { copyKey, type KeySetting, runKey, workdirKey } from '../cache/step-key.js'
 import type { CopyOperation, CopySource, Operation, RunOperation, Vertex, VertexId } from '../graph/graph.js'
 import { EMPTY_TREE, type StepResult, type Tree, topChain } from '../result/tree.js'
+import { withoutSecrets } from '../sources/url-file.exec.js'
 import { digestSelection } from '../steps/digest-selection.exec.js'
 import { type LayerDeps, lowerOf, makeLayer } from '../steps/make-layer.exec.js'
 import { missingSource } from '../steps/missing-source.js'
@@ -28,13 +31,9 @@ export interface PerformerDeps extends LayerDeps {
   readonly digests: Digests
   readonly shared: SharedWork<Tree>
   readonly run: RunDeps
-  readonly sources: SourceRoom | undefined
+  readonly sources: SourceRoom
   nowMs(): number
-  /** Pulled where it is not here, or where `pull` asks for it. */
-  image(
-    reference: string,
-    options: { readonly platform?: string; readonly pull?: boolean; readonly signal: AbortSignal },
-  ): Promise<ImageRecord>
+  readonly image: LoadBaseImage
 }
 
 type Results = ReadonlyMap<VertexId, StepResult>
@@ -102,7 +101,8 @@ export class Performer {
     signal: AbortSignal,
   ): Promise<Tree> {
     const { content, layers } = this.deps
-    const image = await this.deps.image(reference, { signal, ...(platform ? { platform } : {}) })
+    const auth = authFor(this.setting.request.registryAuths, reference)
+    const image = await this.deps.image(reference, { auth, signal, ...(platform ? { platform } : {}) })
     this.inputs.push({ kind: 'image', name: reference, digest: image.manifestDigest })
     const manifest = parseManifest(content.read(image.manifestDigest), undefined)
     const blobs = manifest.kind === 'image' ? manifest.layers : []
@@ -125,14 +125,9 @@ export class Performer {
     operation: Extract<Operation, { kind: 'http' | 'git' }>,
     signal: AbortSignal,
   ): Promise<StepResult> {
-    if (!this.deps.sources)
-      throw fault.unimplemented(
-        'build.unsupported',
-        `this runtime fetches no remote sources: ${operation.url}`,
-      )
     const { path, digest, release } = await this.deps.sources.fetch(operation, signal)
     this.releases.push(release)
-    this.inputs.push({ kind: operation.kind, name: operation.url, digest })
+    this.inputs.push({ kind: operation.kind, name: withoutSecrets(operation.url), digest })
     return { kind: 'directory', path, digest }
   }
 
