@@ -190,7 +190,7 @@ function makeBuilds(
 ): BuildsModule {
   const { root, runRoot, cgroupParent, logger = silentLogger } = options
   const { buildCacheBytesMax = BUILD_CACHE_BYTES_MAX } = options
-  const { content, layers, leases, announce, image, store: images } = modules.forBuilds
+  const { content, layers, leases, announce, image, imageParts, store: images } = modules.forBuilds
   const builds = openBuilds({
     ...{
       root,
@@ -206,6 +206,7 @@ function makeBuilds(
     },
     network: stepNetwork(network, store),
     image,
+    imageParts,
     announce: (built, name) => announce('build', built, name),
     collect: modules.collect,
     cacheBytesMax: buildCacheBytesMax,

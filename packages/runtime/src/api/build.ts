@@ -22,8 +22,9 @@ export interface BuildRequest {
   readonly pull?: boolean
   /** For base images and caches, by registry (`registry.example.com`). */
   readonly registryAuths?: Readonly<Record<string, RegistryAuth>>
-  /** References whose inline or registry cache is read before the build. */
+  /** Images, here or in a registry, whose caches are read before the build; one that cannot be read is a warning. */
   readonly cacheFrom?: readonly string[]
+  /** Into the image's own config, with the layers it has; or all steps of all stages as an image of their own. */
   readonly cacheTo?: { readonly type: 'inline' } | { readonly type: 'registry'; readonly reference: string }
   /** Of RUN where it does not say: `default` by default. */
   readonly network?: 'default' | 'none' | 'host'
@@ -107,7 +108,12 @@ export type BuildEvent =
       readonly unusedArgs: readonly string[]
       readonly steps: readonly { readonly text: string; readonly stepId: string | undefined }[]
     }
-  | { readonly kind: 'warning'; readonly rule: string; readonly message: string; readonly line: number }
+  | {
+      readonly kind: 'warning'
+      readonly rule: string
+      readonly message: string
+      readonly line: number | undefined
+    }
   | { readonly kind: 'step_started'; readonly stepId: string; readonly name: string }
   | {
       readonly kind: 'step_output'

@@ -12,6 +12,9 @@ import { formatPlatform, hostPlatform, parsePlatform } from '../images/platform.
 import { canonical } from '../images/reference.js'
 import { authFor } from '../images/registry-auths.js'
 import type { LeaseStore } from '../leases/leases.store.js'
+import { exportCache } from './cache/export-cache.client.js'
+import { type ImportDeps, ImportedCache } from './cache/imported-cache.client.js'
+import { formatPortable, type PortableRecord } from './cache/portable-cache.js'
 import type { BuildGraph } from './graph/graph.js'
 import { parseIgnoreRules } from './ignore/ignore-rules.js'
 import { withoutSecretValues } from './lint/secret-names.js'
@@ -25,7 +28,7 @@ import { neededVertices } from './solver/next-steps.js'
 import { Performer, type PerformerDeps } from './solver/performer.exec.js'
 import { solve } from './solver/solve.js'
 
-export interface BuilderDeps extends PerformerDeps {
+export interface BuilderDeps extends PerformerDeps, ImportDeps {
   readonly store: ImageStore
   readonly leases: LeaseStore
   readonly provenance: ProvenanceStore
@@ -36,6 +39,7 @@ export interface BuilderDeps extends PerformerDeps {
 
 const NEVER = new AbortController().signal
 const PARALLEL_MIN = 2
+const INLINE_ARG = 'BUILDKIT_INLINE_CACHE'
 /** Half of what one container has: a build waits for services, not they for it. */
 const BUILD_CPU_SHARES = 512
 
@@ -67,9 +71,10 @@ export class Builder {
     const tags = request.tags.map(canonical)
     const setting = settingOf(request)
     const startedAt = new Date(this.deps.nowMs()).toISOString()
-    const performer = new Performer(this.deps, setting)
+    const performer = new Performer(this.deps, setting, await this.imported(request))
     setting.emit({
-      ...{ kind: 'planned', unusedArgs },
+      kind: 'planned',
+      unusedArgs: unusedArgs.filter((name) => name !== INLINE_ARG),
       steps: graph.target.steps.map(({ text, vertex }) => ({ text, stepId: vertex })),
     })
     makeBudget(`${this.deps.cgroupParent}/builds/${setting.buildId}`, {
@@ -83,7 +88,8 @@ export class Builder {
         signal: request.signal ?? NEVER,
         perform: (vertex, done, signal) => performer.perform(vertex, done, signal),
       })
-      const image = await this.store(graph, results, setting, tags)
+      await this.exportCache(performer, request)
+      const image = await this.store(graph, results, setting, tags, performer.records)
       const provenance = provenanceOf(performer, setting, dockerfileDigest, startedAt, this.deps.nowMs())
       this.deps.provenance.put(image.id, provenance)
       this.deps.used(performer.keys)
@@ -102,6 +108,7 @@ export class Builder {
     results: ReadonlyMap<string, StepResult>,
     setting: BuildSetting,
     tags: readonly string[],
+    records: readonly PortableRecord[],
   ): Promise<ImageRecord> {
     const found = results.get(target.root)
     const root: Tree = found?.kind === 'tree' ? found : EMPTY_TREE
@@ -114,7 +121,24 @@ export class Builder {
     const createdAtMs = clampSeconds === undefined ? newest : clampSeconds * 1000
     const platform = hostPlatform(process.arch)
     const file = assembleConfig({ target, results, root, base, platform, createdAtMs })
-    return storeBuiltImage(this.deps, file, root, tags)
+    const more = isInline(setting.request) ? formatPortable(records, root.layers) : {}
+    return storeBuiltImage(this.deps, file, root, tags, more)
+  }
+
+  private imported({ cacheFrom = [], registryAuths, signal = NEVER, onEvent }: BuildRequest) {
+    return ImportedCache.read(this.deps, {
+      ...{ references: cacheFrom, auths: registryAuths, signal },
+      warn: (message) => onEvent?.({ kind: 'warning', rule: 'CacheImport', message, line: undefined }),
+    })
+  }
+
+  /** Before the image is visible: a build that was to leave its cache and could not has failed. */
+  private async exportCache({ records }: Performer, request: BuildRequest): Promise<void> {
+    const { cacheTo, registryAuths, signal = NEVER } = request
+    if (cacheTo?.type !== 'registry') return
+    const auth = authFor(registryAuths, cacheTo.reference)
+    const options = { auth, signal }
+    await exportCache(this.deps, cacheTo.reference, records, hostPlatform(process.arch), options)
   }
 }
 
@@ -129,6 +153,10 @@ function settingOf(request: BuildRequest): BuildSetting {
     emit: (event) => request.onEvent?.(event),
   }
 }
+
+/** Asked for by name, or by the build argument that clients of BuildKit know. */
+const isInline = ({ cacheTo, buildArgs }: BuildRequest): boolean =>
+  cacheTo?.type === 'inline' || /^(1|true)$/i.test(buildArgs?.[INLINE_ARG] ?? '')
 
 function contextsOf(request: BuildRequest): Readonly<Record<string, ContextTree>> {
   const named = Object.entries(request.namedContexts ?? {}).filter(

@@ -9,6 +9,7 @@ import type { ImageStore } from '../images/images.store.js'
 import type { LayerStore } from '../layers/layers.store.js'
 import type { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
+import type { ImageParts } from '../registry/image-parts.client.js'
 import { mountedBelow } from '../volumes/volume-mounts.exec.js'
 import { Builder } from './builder.exec.js'
 import { BuildCache } from './cache/cache.store.js'
@@ -36,6 +37,7 @@ export interface BuildsDeps {
   readonly leases: LeaseStore
   readonly network: StepNetwork
   readonly image: LoadBaseImage
+  readonly imageParts: ImageParts
   announce(image: ImageRecord, name: string): void
   /** Takes away what nothing claims any more. */
   collect(): Promise<void>
@@ -104,6 +106,8 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
     run: { ...deps, filters: new CompiledFilters(), cacheMounts },
     sources,
     image: deps.image,
+    parts: deps.imageParts,
+    logger: deps.logger,
     used: (keys) => {
       records.used(keys, nowMs())
       keepBelow(prune, records, deps)

@@ -28,8 +28,7 @@ export async function compressLayers(
   const manifest = parseManifest(content.read(image.manifestDigest), undefined)
   if (manifest.kind !== 'image' || !manifest.layers.some(isPlain)) return image
   const layers: Descriptor[] = []
-  for (const layer of manifest.layers)
-    layers.push(isPlain(layer) ? await compressed(content, layer, signal) : layer)
+  for (const layer of manifest.layers) layers.push(await compressed(content, layer, signal))
   const bytes = formatManifest(manifest.config, layers)
   const digest = await content.put(bytes)
   const described = describeImage(
@@ -43,11 +42,13 @@ export async function compressLayers(
 
 const isPlain = ({ mediaType }: Descriptor): boolean => PLAIN.has(mediaType)
 
-async function compressed(
+/** The layer as it is sent: compressed, if it was not. */
+export async function compressed(
   content: ContentStore,
   layer: Descriptor,
   signal?: AbortSignal,
 ): Promise<Descriptor> {
+  if (!isPlain(layer)) return layer
   const gzip = createGzip({ level: LEVEL, chunkSize: 1 << 18 })
   // What breaks the pipeline breaks `stage`, which reads its end.
   pipeline(content.stream(layer.digest), gzip, { ...(signal ? { signal } : {}) }).catch(() => {})

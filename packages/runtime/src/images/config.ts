@@ -192,8 +192,8 @@ function formatHealth(health: ImageConfig['health']): Json | undefined {
   return { Test: words, ...Object.fromEntries(times) }
 }
 
-/** A whole config file, keys in a fixed order: equal inputs give equal image ids. */
-export function formatConfig(file: ConfigFile): Buffer {
+/** A whole config file, keys in a fixed order: equal inputs give equal image ids. `more` are members that others pass over. */
+export function formatConfig(file: ConfigFile, more: Json = {}): Buffer {
   const { os, architecture, variant } = file.platform
   return Buffer.from(
     JSON.stringify({
@@ -212,6 +212,7 @@ export function formatConfig(file: ConfigFile): Buffer {
         ...(entry.comment ? { comment: entry.comment } : {}),
         ...(entry.isEmptyLayer ? { empty_layer: true } : {}),
       })),
+      ...more,
     }),
   )
 }

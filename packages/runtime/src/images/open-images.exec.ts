@@ -10,6 +10,7 @@ import { chainIds, type Layer, LayerStore } from '../layers/layers.store.js'
 import { LeaseStore } from '../leases/leases.store.js'
 import type { Metadata } from '../metadata.store.js'
 import { listTags, loginToRegistry, searchRegistry } from '../registry/accounts.client.js'
+import { type ImageParts, imageParts } from '../registry/image-parts.client.js'
 import { SnapshotStore } from '../snapshots/snapshots.store.js'
 import type { BaseImageOptions, LoadBaseImage } from './base-image.js'
 import { checkContent, mendTorn } from './check.store.js'
@@ -44,6 +45,7 @@ export interface ImagesModule {
   /** What builds work with. */
   readonly forBuilds: Pick<Parts, 'content' | 'layers' | 'store' | 'leases' | 'announce'> & {
     readonly image: LoadBaseImage
+    readonly imageParts: ImageParts
   }
   /** What is kept beside images: asked at each collection. */
   keepAlso(claims: () => readonly Key[]): void
@@ -76,7 +78,11 @@ export function openImages(deps: ImagesDeps): ImagesModule {
     images: imagesOf(parts),
     snapshots,
     layersOf: (image) => layersOf(parts, image),
-    forBuilds: { ...parts, image: (reference, options) => baseImage(parts, reference, options) },
+    forBuilds: {
+      ...parts,
+      image: (reference, options) => baseImage(parts, reference, options),
+      imageParts: imageParts(parts),
+    },
     keepAlso: (claims) => {
       parts.collector.claims = claims
     },

@@ -64,6 +64,42 @@ export async function pullImage(
   }
 }
 
+/** Manifest and config, without any layer. */
+export async function pullDescription(
+  deps: PullDeps,
+  reference: Reference,
+  options: PullOptions,
+  lease: Lease,
+): Promise<{ readonly manifest: ImageManifest; readonly config: Buffer }> {
+  const clients = clientsFor(reference.host, deps.access(reference.host), options)
+  const pull: Pull = { deps, reference, options, lease, clients }
+  try {
+    const { manifest } = await fetchManifest(pull, platformOf(options.platform))
+    lease.add([blobKey(manifest.config.digest)])
+    await fetchBlob(pull, manifest.config, 'config')
+    return { manifest, config: deps.content.read(manifest.config.digest) }
+  } finally {
+    for (const client of clients) client.close()
+  }
+}
+
+/** One layer's blob, verified and not unpacked. Idempotent. */
+export async function pullBlob(
+  deps: PullDeps,
+  reference: Reference,
+  descriptor: Descriptor,
+  options: PullOptions,
+  lease: Lease,
+): Promise<void> {
+  const clients = clientsFor(reference.host, deps.access(reference.host), options)
+  lease.add([blobKey(descriptor.digest)])
+  try {
+    await fetchBlob({ deps, reference, options, lease, clients }, descriptor, 'layer')
+  } finally {
+    for (const client of clients) client.close()
+  }
+}
+
 const platformOf = (text: string | undefined): Platform => {
   const host = hostPlatform(process.arch)
   return text === undefined ? host : parsePlatform(text, host)

@@ -33,7 +33,7 @@ export class BuildLog {
           this.tell(`[Warning] One or more build-args [${event.unusedArgs.join(' ')}] were not consumed\n`)
         break
       case 'warning':
-        this.tell(`[Warning] ${event.rule}: ${event.message} (line ${event.line})\n`)
+        this.tell(`[Warning] ${event.rule}: ${event.message}${lineOf(event.line)}\n`)
         break
       case 'step_started':
         this.of(event.stepId).state = 'running'
@@ -85,4 +85,5 @@ export class BuildLog {
   }
 }
 
+const lineOf = (line: number | undefined): string => (line === undefined ? '' : ` (line ${line})`)
 const shortId = (stepId: string): string => stepId.replace(/^sha256:/, '').slice(0, 12)

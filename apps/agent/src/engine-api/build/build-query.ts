@@ -46,7 +46,8 @@ export function parseBuildQuery(query: Query): BuildSettings {
     ...(platform ? { platform } : {}),
     ...(buildArgs ? { buildArgs: withValues(buildArgs) } : {}),
     ...(labels ? { labels } : {}),
-    ...(cacheFrom?.length ? { cacheFrom } : {}),
+    ...(cacheFrom?.length ? { cacheFrom: cacheFrom.map(cacheReference) } : {}),
+    ...cacheTo(query),
     ...(limits
       ? { ulimits: limits.map(({ Name, Soft, Hard }) => ({ name: Name, soft: Soft, hard: Hard })) }
       : {}),
@@ -58,6 +59,32 @@ export function parseBuildQuery(query: Query): BuildSettings {
     ...network(query),
   }
 }
+
+/** `type=registry,ref=NAME` as clients of BuildKit say it, or a plain name. */
+function cacheReference(text: string): string {
+  if (!text.includes('=')) return text
+  const { type, ref } = attributesOf(text)
+  if (type === 'registry' && ref) return ref
+  throw refuse(`a cache to read from is an image or type=registry,ref=IMAGE, and not ${JSON.stringify(text)}`)
+}
+
+/** An extension of Berth: docker's classic builder writes no cache. */
+function cacheTo(query: Query): Pick<BuildRequest, 'cacheTo'> {
+  const text = query.string('cacheto')
+  if (!text) return {}
+  const { type, ref } = attributesOf(text)
+  if (type === 'inline') return { cacheTo: { type } }
+  if (type === 'registry' && ref) return { cacheTo: { type, reference: ref } }
+  throw refuse(`cacheto is type=inline or type=registry,ref=IMAGE, and not ${JSON.stringify(text)}`)
+}
+
+const attributesOf = (text: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    text.split(',').map((part) => {
+      const at = part.indexOf('=')
+      return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)]
+    }),
+  )
 
 const withValues = (args: Readonly<Record<string, string | null>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(args).flatMap(([name, value]) => (value === null ? [] : [[name, value]])))

@@ -4,6 +4,7 @@ import type { ContentStore } from '../../content/content.store.js'
 import { type ConfigFile, formatConfig, parseConfig } from '../../images/config.js'
 import { describeImage, formatManifest } from '../../images/describe-image.js'
 import type { ImageStore } from '../../images/images.store.js'
+import type { Json } from '../../images/json.js'
 import { MEDIA_TYPES } from '../../images/manifest.js'
 import type { Tree } from './tree.js'
 
@@ -12,14 +13,15 @@ export interface StoreImageDeps {
   readonly store: ImageStore
 }
 
-/** Makes the image visible under its tags, all at once with what `also` writes. Idempotent. */
+/** Makes the image visible under its tags. `more` are members of its config beside what every image has. Idempotent. */
 export async function storeBuiltImage(
   { content, store }: StoreImageDeps,
   file: ConfigFile,
   root: Tree,
   tags: readonly string[],
+  more: Json = {},
 ): Promise<ImageRecord> {
-  const bytes = formatConfig(file)
+  const bytes = formatConfig(file, more)
   const config = {
     mediaType: MEDIA_TYPES.ociConfig,
     digest: (await content.put(bytes)) as Digest,

@@ -7,6 +7,8 @@ import { authFor } from '../../images/registry-auths.js'
 import { chainIds } from '../../layers/layers.store.js'
 import type { BuildCache } from '../cache/cache.store.js'
 import type { Digests } from '../cache/digests.store.js'
+import type { ImportedCache } from '../cache/imported-cache.client.js'
+import type { PortableRecord } from '../cache/portable-cache.js'
 import type { CacheRecord } from '../cache/records.store.js'
 import { copyKey, type KeySetting, runKey, workdirKey } from '../cache/step-key.js'
 import type { CopyOperation, CopySource, Operation, RunOperation, Vertex, VertexId } from '../graph/graph.js'
@@ -49,11 +51,14 @@ export class Performer {
   readonly steps: Provenance['steps'][number][] = []
   /** Of all steps, for the cache's bookkeeping. */
   readonly keys: Digest[] = []
+  /** What the steps gave, for hosts that build the same. */
+  readonly records: PortableRecord[] = []
   private readonly releases: (() => void)[] = []
 
   constructor(
     private readonly deps: PerformerDeps,
     private readonly setting: BuildSetting,
+    private readonly imported: ImportedCache,
   ) {}
 
   async perform(vertex: Vertex, results: Results, signal: AbortSignal): Promise<StepResult> {
@@ -217,21 +222,39 @@ export class Performer {
     if (code !== 0) throw stepFailed(vertex, operation, code, tail.lines())
   }
 
-  /** From the cache, else made once for all builds that want it now. */
+  /** From this host's cache or an imported one, else made once for all builds that want it now. */
   private async cached(
-    { vertex, signal }: Step,
+    step: Step,
     key: Digest,
     kind: CacheRecord['kind'],
     base: Tree,
     isLinked: boolean,
     make: (signal: AbortSignal) => ReturnType<typeof makeLayer>,
   ): Promise<{ readonly result: Tree; readonly isCached: boolean }> {
-    const { cache, shared, nowMs } = this.deps
     this.keys.push(key)
-    this.releases.push(cache.hold(key))
-    const known = this.setting.request.noCache ? undefined : await cache.find(key, base, isLinked, signal)
-    if (known) return { result: known, isCached: true }
-    const result = await shared.share(`${key} ${topChain(base) ?? ''}`, signal, async () => {
+    this.releases.push(this.deps.cache.hold(key))
+    const known = await this.known(key, base, isLinked, step.signal)
+    const result = known ?? (await this.made(step, key, kind, base, make))
+    const layer = result.hasLayer ? result.layers.at(-1) : undefined
+    this.records.push({ key, layer, createdAtMs: result.createdAtMs })
+    return { result, isCached: known !== undefined }
+  }
+
+  private async known(key: Digest, base: Tree, isLinked: boolean, signal: AbortSignal) {
+    if (this.setting.request.noCache) return undefined
+    const own = await this.deps.cache.find(key, base, isLinked, signal)
+    return own ?? this.imported.find(key, base, signal)
+  }
+
+  private made(
+    { vertex, signal }: Step,
+    key: Digest,
+    kind: CacheRecord['kind'],
+    base: Tree,
+    make: (signal: AbortSignal) => ReturnType<typeof makeLayer>,
+  ): Promise<Tree> {
+    const { cache, shared, nowMs } = this.deps
+    return shared.share(`${key} ${topChain(base) ?? ''}`, signal, async () => {
       const startedMs = nowMs()
       const { layer, sizeBytes } = await make(signal)
       const { clampSeconds } = this.setting
@@ -248,7 +271,6 @@ export class Performer {
       if (!layer) return { ...base, hasLayer: false, createdAtMs }
       return { ...base, layers: [...base.layers, layer], hasLayer: true, createdAtMs }
     })
-    return { result, isCached: false }
   }
 
   private get keySetting(): KeySetting {
