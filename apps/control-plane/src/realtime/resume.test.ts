@@ -14,7 +14,7 @@ test('a log that is read again from an earlier point gives each line once, also 
       // The tail that is asked for again begins at an instant, or further back.
       const first = before.findIndex(({ timestamp }) => timestamp === position.timestamp)
       const after = log
-        .slice(Math.max(0, Math.min(first < 0 ? 0 : first, breakAt) - back))
+        .slice(Math.max(0, Math.min(Math.max(first, 0), breakAt) - back))
         .filter(isNewSince(position))
       expect([...before, ...after].map(({ index }) => index)).toEqual(log.map(({ index }) => index))
     }),

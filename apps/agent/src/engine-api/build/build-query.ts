@@ -16,7 +16,8 @@ const refuse = (message: string) => fault.invalidArgument('build.query_invalid',
 
 function json<S extends z.ZodType>(query: Query, name: string, schema: S): z.output<S> | undefined {
   const text = query.string(name)
-  if (text === undefined) return undefined
+  // Go clients write a list or map that was never made as null.
+  if (text === undefined || text === 'null') return undefined
   try {
     return parseWithSchema(schema, JSON.parse(text) as unknown)
   } catch (error) {

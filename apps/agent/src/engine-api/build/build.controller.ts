@@ -8,6 +8,7 @@ import {
   type Route,
 } from '@berth/engine-api'
 import { parseReference, type Runtime } from '@berth/runtime'
+import { inRegistryWords } from '../images/registry-words.js'
 import { ProgressStream } from '../progress-stream.js'
 import { BuildLog } from './build-log.js'
 import { parseBuildQuery } from './build-query.js'
@@ -61,9 +62,10 @@ async function build({ runtime }: BuildEndpointDeps, call: Call): Promise<void> 
 
 const taggedName = (tag: string): string => familiarName(/:[^/]*$/.test(tag) ? tag : `${tag}:latest`)
 
-/** What a Dockerfile has wrong is said as docker's parser does; the place stays in the text. */
+/** What a Dockerfile has wrong is said as docker's parser does (the place stays in the text), and what a registry did as clients know it. */
 function inDockerWords(error: unknown): Fault {
   const failure = Fault.from(error)
+  if (failure.code.startsWith('registry.')) return inRegistryWords(failure, '')
   if (failure.code !== 'build.syntax') return failure
   const { kind, code, message, params } = failure
   const line = params.line === undefined ? '' : ` line ${params.line}`
