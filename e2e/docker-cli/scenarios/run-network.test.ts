@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { containerName, docker, idle, inspect, lines, out, running, sh, until } from '../support/docker.js'
 import { TINY } from '../support/images.js'
+import { network } from '../support/networks.js'
 
 const serve = ['httpd', '-f', '-p', '8080', '-h', '/etc']
 
@@ -89,6 +90,22 @@ describe('published ports', () => {
     expect(await out('ps', '--filter', `name=${name}`, '--format', '{{.Ports}}')).toBe(
       '127.0.0.1:18081->8080/tcp',
     )
+  })
+
+  test('-p HOST:CONTAINER of a container with IPv6 is shown in both families', async () => {
+    const dual = await network('--ipv6', '--subnet', 'fd00:93::/64', '--subnet', '10.219.0.0/24')
+    const name = await running(['--network', dual, '-p', '18090:8080'], serve)
+    expect((await lines('port', name, '8080/tcp')).toSorted()).toEqual([
+      '0.0.0.0:18090',
+      expect.stringMatching(/^(\[::\]|::):18090$/),
+    ])
+    await answers(18090)
+  })
+
+  test('-p [::]:HOST:CONTAINER is of IPv6 alone', async () => {
+    const dual = await network('--ipv6', '--subnet', 'fd00:94::/64', '--subnet', '10.220.0.0/24')
+    const name = await running(['--network', dual, '-p', '[::]:18091:8080'], serve)
+    expect(await lines('port', name, '8080/tcp')).toEqual([expect.stringMatching(/^(\[::\]|::):18091$/)])
   })
 
   test('-p with /udp and a range', async () => {

@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import type { ContainerState, PortMapping } from '../api.js'
+import { familyOf, isSameAddress } from '../networks/kernel/address.js'
 import { type EndpointRow, portEndpoint } from '../networks/model/endpoint-row.js'
 import type { PublishedEndpoint } from '../networks/plan-rules.js'
 import { isUp } from './lifecycle.js'
@@ -9,9 +10,12 @@ interface Holder {
   readonly ports: readonly PortMapping[]
 }
 
+/** Without an address it is all of both families. */
 const overlaps = (a: string | undefined, b: string | undefined): boolean => {
-  const any = (ip: string | undefined) => ip === undefined || ip === '' || ip === '0.0.0.0'
-  return any(a) || any(b) || a === b
+  if (!a || !b) return true
+  if (familyOf(a) !== familyOf(b)) return false
+  const isAny = (ip: string) => ip === '0.0.0.0' || isSameAddress(ip, '::')
+  return isAny(a) || isAny(b) || isSameAddress(a, b)
 }
 
 /** Two containers may share a host port only in the same group. @throws port.in_use naming port and holder */
@@ -56,23 +60,24 @@ export type Published = PublishedEndpoint & { readonly networkId?: string | unde
 /** What the packet rules must say: exclusive ports while it is up, grouped ones only while published. */
 export function endpointsOf(containers: readonly Publisher[]): readonly Published[] {
   return containers.filter(isUp).flatMap((container) => {
-    const place = placeOf(container)
-    if (!place) return []
-    return container.ports
-      .filter((port) => port.group === undefined || container.published)
-      .map(({ protocol, hostIp, hostPort, containerPort }) => ({
-        ...{ protocol, hostIp, hostPort, containerPort },
-        ...place,
-      }))
+    const ports = container.ports.filter((port) => port.group === undefined || container.published)
+    return placesOf(container).flatMap((place) =>
+      ports
+        .filter(({ hostIp }) => !hostIp || familyOf(hostIp) === familyOf(place.ip))
+        .map(({ protocol, hostIp, hostPort, containerPort }) => ({
+          ...{ protocol, hostIp, hostPort, containerPort },
+          ...place,
+        })),
+    )
   })
 }
 
-function placeOf({ ipAddress, endpoints }: Publisher): Pick<Published, 'ip' | 'networkId'> | undefined {
-  if (!endpoints) return ipAddress === undefined ? undefined : { ip: ipAddress }
+/** Of each family that it has: a publication leads to the address of its own family. */
+function placesOf({ ipAddress, endpoints }: Publisher): readonly Pick<Published, 'ip' | 'networkId'>[] {
+  if (!endpoints) return ipAddress === undefined ? [] : [{ ip: ipAddress }]
   const endpoint = portEndpoint(endpoints)
-  if (!endpoint?.ipv4) return undefined
+  if (!endpoint) return []
   // The default network has another id among the rules.
-  return endpoint.networkName === 'bridge'
-    ? { ip: endpoint.ipv4.address }
-    : { ip: endpoint.ipv4.address, networkId: endpoint.networkId }
+  const network = endpoint.networkName === 'bridge' ? {} : { networkId: endpoint.networkId }
+  return [endpoint.ipv4, endpoint.ipv6].flatMap((held) => (held ? [{ ip: held.address, ...network }] : []))
 }

@@ -1,6 +1,8 @@
 import { type ContainerId, type Fault, failpoint } from '@berth/core'
 import type { ContainerInfo } from '../api.js'
 import { processStartTime } from '../host/process.exec.js'
+import { portEndpoint } from '../networks/model/endpoint-row.js'
+import { assertPortsLead } from '../networks/modes.js'
 import { processArgv } from '../oci/process.js'
 import { type ContainerRow, info } from './containers.store.js'
 import { holdsPorts } from './create.exec.js'
@@ -38,6 +40,8 @@ export async function startContainer(
         ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)),
       })
     if (row.endpoints) takeAddresses(engine, id)
+    const taken = store.get(id)
+    assertPortsLead(row.spec.name, taken.ports, portEndpoint(taken.endpoints ?? [])?.ipv6 !== undefined)
     const running = await bringUp(engine, store.get(id), publish, by)
     await Promise.all([engine.syncRules(running), store.durable()])
     engine.emit('start', running)

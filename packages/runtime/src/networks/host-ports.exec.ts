@@ -3,6 +3,7 @@ import type { PortMapping } from '../api.js'
 import { probePort } from '../host/port-probe.js'
 
 const ANY = '0.0.0.0'
+const ANY_IPV6 = '::'
 const CHOICES_MAX = 100
 
 /** Whether containers of this runtime have the port; the host's programs do not show that, since packet rules bind nothing. */
@@ -30,7 +31,7 @@ export function chooseHostPorts(
 }
 
 const isSame = (a: PortMapping, b: PortMapping): boolean =>
-  a.protocol === b.protocol && a.hostPort === b.hostPort && (a.hostIp || ANY) === (b.hostIp || ANY)
+  a.protocol === b.protocol && a.hostPort === b.hostPort && (a.hostIp ?? '') === (b.hostIp ?? '')
 
 function choose(
   port: PortMapping,
@@ -40,7 +41,8 @@ function choose(
 ): PortMapping {
   for (let attempt = 0; attempt < CHOICES_MAX; attempt++) {
     const candidate = { ...port, hostPort: freePort(port, container) }
-    if (!isPublished(candidate) && !chosen.some((other) => isSame(other, candidate))) return candidate
+    if (isPublished(candidate) || chosen.some((other) => isSame(other, candidate))) continue
+    if (port.hostIp || isFreeInIpv6(candidate)) return candidate
   }
   throw fault.resourceExhausted(
     'port.none_free',
@@ -61,7 +63,12 @@ function freePort(port: PortMapping, container: string): number {
 export function assertPortFree(port: PortMapping, container: string): void {
   const outcome = probePort(port.protocol, port.hostIp || ANY, port.hostPort)
   if (outcome.kind !== 'free' && outcome.kind !== 'unsupported') throw refused(port, container, outcome.kind)
+  if (!port.hostIp && !isFreeInIpv6(port)) throw refused(port, container, 'taken')
 }
+
+/** Also where this host has no IPv6. */
+const isFreeInIpv6 = (port: PortMapping): boolean =>
+  probePort(port.protocol, ANY_IPV6, port.hostPort).kind !== 'taken'
 
 function refused(port: PortMapping, container: string, kind: 'taken' | string) {
   if (kind !== 'address_missing') return inUse(port, container, 'by another program on this host')

@@ -28,14 +28,14 @@ describe('which ports are published', () => {
     expect(() => publishedPorts(spec({ network: { container: 'db' }, ports: [port] }))).toThrow(
       expect.objectContaining({ code: 'container.spec_invalid', message: expect.stringContaining('db') }),
     ))
-  test.each(['::', '::1', 'fd00::1', 'localhost', '127.0.0', '1.2.3.4.5'])(
+  test.each(['::1', '0:0::1', 'fd00::1%eth0', 'localhost', '127.0.0', '1.2.3.4.5'])(
     '%s is refused as a host address',
     (hostIp) =>
       expect(() => publishedPorts(spec({ ports: [{ ...port, hostIp }] }))).toThrow(
         expect.objectContaining({ code: 'port.host_ip_invalid', params: { hostIp } }),
       ),
   )
-  test.each(['', '0.0.0.0', '127.0.0.1'])('%j is a host address', (hostIp) =>
+  test.each(['', '0.0.0.0', '127.0.0.1', '::', 'fd00::1'])('%j is a host address', (hostIp) =>
     expect(publishedPorts(spec({ ports: [{ ...port, hostIp }] }))).toHaveLength(1),
   )
 })

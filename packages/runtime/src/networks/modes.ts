@@ -1,5 +1,7 @@
 import { fault } from '@berth/core'
 import type { ContainerSpec, PortMapping } from '../api.js'
+import { isIpAddress } from '../oci/ip-address.js'
+import { isSameAddress } from './kernel/address.js'
 
 /** Whether the container gets a cable and an address of its own; `host`, `none` and another container's network have none. */
 export const hasCable = (spec: Pick<ContainerSpec, 'network'>): boolean =>
@@ -31,17 +33,33 @@ export function publishedPorts(
   return ports
 }
 
-const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/
-
 function assertHostIp(hostIp: string, container: string): void {
-  if (IPV4.test(hostIp) && hostIp.split('.').every((octet) => Number(octet) <= 255)) return
-  const why = hostIp.includes(':') ? 'IPv6 is not supported yet' : 'it is not an IPv4 address'
-  throw fault.invalidArgument(
+  if (!isIpAddress(hostIp)) throw cannotPublish(hostIp, container, 'it is no IP address')
+  if (isSameAddress(hostIp, '::1'))
+    throw cannotPublish(
+      hostIp,
+      container,
+      'the kernel leads nothing from ::1 to a container, publish on 127.0.0.1',
+    )
+}
+
+/** @throws port.host_ip_invalid: an IPv6 address leads to one only, and the container has none */
+export function assertPortsLead(container: string, ports: readonly PortMapping[], hasIpv6: boolean): void {
+  const lost = ports.find(({ hostIp }) => hostIp?.includes(':') && !hasIpv6)
+  if (lost?.hostIp)
+    throw cannotPublish(
+      lost.hostIp,
+      container,
+      'it has no IPv6 address to lead to, connect it to a network with IPv6',
+    )
+}
+
+const cannotPublish = (hostIp: string, container: string, why: string) =>
+  fault.invalidArgument(
     'port.host_ip_invalid',
     `container ${container} cannot publish on ${hostIp}: ${why}`,
     { params: { hostIp } },
   )
-}
 
 /** A locally administered address that says which IP address it goes with, so that neighbours' caches never disagree. */
 export const macOf = (ip: string): string =>

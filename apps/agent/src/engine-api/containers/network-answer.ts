@@ -3,17 +3,20 @@ import type { ContainerInfo, EndpointInfo, PortMapping, RuntimeInfo } from '@ber
 import { type ContainerView, exposedPorts, isRunning, networkMode } from './container-view.js'
 import { said } from './sent-body.js'
 
-const ANY_ADDRESS = '0.0.0.0'
+/** One that was published without an address is on all of the families it leads to. */
+const hostIps = ({ hostIp }: PortMapping, { endpoints = [] }: ContainerInfo): readonly string[] => {
+  if (hostIp) return [hostIp]
+  return endpoints.some(({ ipv6, gateway }) => ipv6 && gateway) ? ['0.0.0.0', '::'] : ['0.0.0.0']
+}
 
 /** `Ports` of `docker ps`: published ones while it runs, else what is only exposed. */
 export function portSummaries(view: ContainerView): readonly object[] {
   if (!isRunning(view.container)) return []
-  const published = view.container.ports.map((port) => ({
-    IP: port.hostIp ?? ANY_ADDRESS,
-    PrivatePort: port.containerPort,
-    PublicPort: port.hostPort,
-    Type: port.protocol,
-  }))
+  const published = view.container.ports.flatMap((port) =>
+    hostIps(port, view.container).map((IP) => ({
+      ...{ IP, PrivatePort: port.containerPort, PublicPort: port.hostPort, Type: port.protocol },
+    })),
+  )
   const exposed = exposedPorts(view)
     .filter((name) => !view.container.ports.some((port) => nameOf(port) === name))
     .map((name) => ({ PrivatePort: Number(name.split('/')[0]), Type: name.split('/')[1] ?? 'tcp' }))
@@ -29,7 +32,9 @@ function portMap(view: ContainerView): Readonly<Record<string, unknown>> {
   const bindings = (name: string) =>
     view.container.ports
       .filter((port) => nameOf(port) === name)
-      .map((port) => ({ HostIp: port.hostIp ?? ANY_ADDRESS, HostPort: String(port.hostPort) }))
+      .flatMap((port) =>
+        hostIps(port, view.container).map((HostIp) => ({ HostIp, HostPort: String(port.hostPort) })),
+      )
   return Object.fromEntries(names.map((name) => [name, bindings(name).length > 0 ? bindings(name) : null]))
 }
 

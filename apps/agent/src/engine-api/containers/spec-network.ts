@@ -126,7 +126,7 @@ export function portsOf(body: CreateBody, image: ImageConfig): readonly PortMapp
       compact<PortMapping>({
         ...parsePort(port),
         hostPort: hostPortOf(at.HostPort ?? ''),
-        hostIp: isAnyAddress(at.HostIp) ? undefined : at.HostIp,
+        hostIp: at.HostIp || undefined,
         group: undefined,
       }),
     ),
@@ -144,9 +144,6 @@ export function portsOf(body: CreateBody, image: ImageConfig): readonly PortMapp
   )
   return [...bound, ...free.map((port) => ({ ...port, hostPort: 0 }))]
 }
-
-const isAnyAddress = (address: string | undefined): boolean =>
-  address === undefined || address === '' || address === '0.0.0.0' || address === '::'
 
 type Port = Pick<PortMapping, 'containerPort' | 'protocol'>
 

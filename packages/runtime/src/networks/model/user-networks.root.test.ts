@@ -1,8 +1,16 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { Fault } from '@berth/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ContainerInfo, ContainerSpec, EndpointSpec, NetworkSpec } from '../../api.js'
-import { buildTinyImage, openTestRuntime, spawnRuntime, type TestRuntime } from '../../testing/index.js'
+import {
+  buildTinyImage,
+  openTestRuntime,
+  spawnRuntime,
+  type TestRuntime,
+  until,
+} from '../../testing/index.js'
 import { findLink } from '../kernel/links/find-link.exec.js'
 
 let host: TestRuntime
@@ -177,5 +185,62 @@ describe('killed at any point', () => {
     expect(linksIn(await runtime.containers.inspect(id))).toEqual(['eth0', 'eth1'])
     await runtime.networks.disconnect('two', id)
     expect(linksIn(await runtime.containers.inspect(id))).toEqual(['eth0'])
+  })
+})
+
+describe('ports of a container with both families', () => {
+  const dual = async (name: string): Promise<{ readonly ipv4: string; readonly ipv6: string }> => {
+    const subnet = nextSubnet()
+    const prefix = `fd00:${(process.pid % 0xffff).toString(16)}:${(subnets % 0xffff).toString(16)}`
+    await host.runtime.networks.create({
+      ...{ name, ipv6: true, pools: [{ subnet }, { subnet: `${prefix}::/64` }] },
+    })
+    return { ipv4: subnet.replace('.0/24', '.1'), ipv6: `${prefix}::1` }
+  }
+  const serving = (name: string, network: string, ports: ContainerSpec['ports']): ContainerSpec => ({
+    ...inside(name, { [network]: {} }),
+    command: ['sh', '-c', 'mkdir -p /www && echo of-it > /www/x && exec httpd -f -p 80 -h /www'],
+    ports: ports ?? [],
+  })
+  const answers = (address: string, port: number): Promise<string> =>
+    fetch(`http://${address}:${port}/x`, { signal: AbortSignal.timeout(2_000) }).then(
+      (response) => response.text(),
+      (error: unknown) => String((error as { cause?: { code?: string } }).cause?.code ?? error),
+    )
+  const port = (hostPort: number, hostIp?: string) => ({
+    ...{ protocol: 'tcp' as const, containerPort: 80, hostPort },
+    ...(hostIp === undefined ? {} : { hostIp }),
+  })
+
+  test('are reached in both, or in the one that was named', async () => {
+    const at = await dual('both')
+    await up(serving('all', 'both', [port(31_501)]))
+    await up(serving('six', 'both', [port(31_502, '::')]))
+    await up(serving('four', 'both', [port(31_503, '0.0.0.0')]))
+    await up(serving('one', 'both', [port(31_504, at.ipv6)]))
+    await until('they serve', async () => (await answers(`[${at.ipv6}]`, 31_504)) === 'of-it\n')
+    const [four, six] = [at.ipv4, `[${at.ipv6}]`]
+    const all = [31_501, 31_502, 31_503, 31_504]
+    expect(await Promise.all(all.map((number) => answers(four, number)))).toEqual([
+      ...['of-it\n', 'ECONNREFUSED', 'of-it\n', 'ECONNREFUSED'],
+    ])
+    expect(await Promise.all(all.map((number) => answers(six, number)))).toEqual([
+      ...['of-it\n', 'of-it\n', 'ECONNREFUSED', 'of-it\n'],
+    ])
+  })
+
+  test('an IPv6 port of a container without IPv6 is refused at its start, which changes nothing', async () => {
+    await host.runtime.networks.create(withSubnet('plain'))
+    const { id } = await host.runtime.containers.create(serving('plain', 'plain', [port(31_505, '::')]))
+    await expect(host.runtime.containers.start(id)).rejects.toMatchObject({ code: 'port.host_ip_invalid' })
+    expect(await host.runtime.containers.inspect(id)).toMatchObject({ state: 'created' })
+  })
+
+  test('a program of this host that listens in IPv6 alone keeps its port', async () => {
+    await dual('both')
+    const server = createServer().listen({ port: 31_506, host: '::1', ipv6Only: true })
+    await once(server, 'listening')
+    await expect(up(serving('late', 'both', [port(31_506)]))).rejects.toMatchObject({ code: 'port.in_use' })
+    server.close()
   })
 })
