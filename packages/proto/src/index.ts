@@ -1,3 +1,7 @@
 export * from './gen/berth/agent/v1/dispatcher.js'
 export * from './gen/berth/agent/v1/enrollment.js'
 export * from './gen/berth/agent/v1/host.js'
+export * as buildSecrets from './gen/moby/buildkit/secrets/v1/secrets.js'
+export * as buildStatus from './gen/moby/buildkit/v1/status.js'
+export * as fileSync from './gen/moby/filesync/v1/filesync.js'
+export * as sshForward from './gen/moby/sshforward/v1/sshforward.js'

@@ -2,6 +2,9 @@ import type { Clock, Logger } from '@berth/core'
 import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import { buildRoutes } from './build/build.controller.js'
+import { sessionRoutes } from './build/buildkit/session.controller.js'
+import { Sessions } from './build/buildkit/sessions.js'
+import { Uploads } from './build/buildkit/uploads.js'
 import { containerRoutes } from './containers/containers.controller.js'
 import { summaryAnswer } from './containers/list-answer.js'
 import { imageTransferRoutes } from './images/image-transfers.controller.js'
@@ -55,10 +58,12 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
   const { runtime, clock } = options
   const engine = { ...options.engine, apiVersion: API_VERSION, minApiVersion: MIN_API_VERSION }
   const nowMs = () => clock.nowMs()
+  const sessions = new Sessions(clock)
   return [
     ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
-    ...buildRoutes({ runtime, nowMs }),
+    ...buildRoutes({ runtime, clock, nowMs, sessions, uploads: new Uploads(clock), running: new Map() }),
+    ...sessionRoutes({ sessions, logger: options.logger }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),
     ...volumeCopyRoutes(runtime),

@@ -1,4 +1,7 @@
-import type { ImageRecord, RegistryAuth } from './images.js'
+import type { ImageRecord, RegistryAuths } from './images.js'
+
+/** All there are, or asked for one by one when a step needs it. */
+export type ById<T> = Readonly<Record<string, T>> | ((id: string) => Promise<T | undefined>)
 
 /** One build of one image. Absent means docker's default. */
 export interface BuildRequest {
@@ -8,6 +11,8 @@ export interface BuildRequest {
   readonly dockerfile?: string
   /** Its text, when it is not in the context (`docker build -f -`). */
   readonly dockerfileText?: string
+  /** The ignore file's text, when it is not the one in the context. */
+  readonly ignoreText?: string
   /** More contexts by name: directories, or `docker-image://REFERENCE`. */
   readonly namedContexts?: Readonly<Record<string, string>>
   readonly tags: readonly string[]
@@ -20,8 +25,8 @@ export interface BuildRequest {
   readonly noCache?: boolean
   /** Asks the registry for bases that are here already. */
   readonly pull?: boolean
-  /** For base images and caches, by registry (`registry.example.com`). */
-  readonly registryAuths?: Readonly<Record<string, RegistryAuth>>
+  /** For base images and caches. */
+  readonly registryAuths?: RegistryAuths
   /** Images, here or in a registry, whose caches are read before the build; one that cannot be read is a warning. */
   readonly cacheFrom?: readonly string[]
   /** Into the image's own config, with the layers it has; or all steps of all stages as an image of their own. */
@@ -38,9 +43,9 @@ export interface BuildRequest {
     readonly cpuShares?: number
   }
   /** Given to `RUN --mount=type=secret`; never stored. */
-  readonly secrets?: Readonly<Record<string, Buffer>>
+  readonly secrets?: ById<Buffer>
   /** Sockets of ssh agents by id (`default`). */
-  readonly ssh?: Readonly<Record<string, string>>
+  readonly ssh?: ById<string>
   /** Allow `RUN --security=insecure` and `--network=host`. */
   readonly entitlements?: readonly ('security.insecure' | 'network.host')[]
   /** Seconds; file times in layers are at most this, and the image's creation is this. SOURCE_DATE_EPOCH of the build args wins. */

@@ -75,6 +75,11 @@ export interface RegistryAuth {
   readonly registryToken?: string
 }
 
+/** By the names that clients know registries by (`registry.example.com`), or asked for by host. */
+export type RegistryAuths =
+  | Readonly<Record<string, RegistryAuth>>
+  | ((host: string) => Promise<RegistryAuth | undefined>)
+
 export interface PullOptions {
   readonly signal?: AbortSignal
   readonly auth?: RegistryAuth

@@ -53,12 +53,10 @@ export class Builder {
       const signal = request.signal ?? NEVER
       signal.throwIfAborted()
       const { pull = false } = request
-      const plan = await planBuild(request, (reference, platform) =>
-        this.deps.image(reference, {
-          ...{ pull, signal, auth: authFor(request.registryAuths, reference) },
-          ...(platform ? { platform } : {}),
-        }),
-      )
+      const plan = await planBuild(request, async (reference, platform) => {
+        const auth = await authFor(request.registryAuths, reference)
+        return this.deps.image(reference, { pull, signal, auth, ...(platform ? { platform } : {}) })
+      })
       for (const warning of plan.warnings) request.onEvent?.(warning)
       return this.finish(plan, request)
     })
@@ -136,7 +134,7 @@ export class Builder {
   private async exportCache({ records }: Performer, request: BuildRequest): Promise<void> {
     const { cacheTo, registryAuths, signal = NEVER } = request
     if (cacheTo?.type !== 'registry') return
-    const auth = authFor(registryAuths, cacheTo.reference)
+    const auth = await authFor(registryAuths, cacheTo.reference)
     const options = { auth, signal }
     await exportCache(this.deps, cacheTo.reference, records, hostPlatform(process.arch), options)
   }
@@ -163,20 +161,25 @@ function contextsOf(request: BuildRequest): Readonly<Record<string, ContextTree>
     ([, where]) => !/^[a-z-]+:\/\//.test(where),
   )
   return Object.fromEntries([
-    ['', contextOf(request.contextDir, request.dockerfile)],
+    ['', contextOf(request.contextDir, request.dockerfile, request.ignoreText)],
     ...named.map(([name, dir]) => [name, contextOf(dir, undefined)] as const),
   ])
 }
 
 /** A Dockerfile's own ignore file wins over the context's. */
-function contextOf(dir: string, dockerfile: string | undefined): ContextTree {
+function contextOf(dir: string, dockerfile: string | undefined, ignoreText?: string): ContextTree {
   const root = realpathSync(dir)
+  if (ignoreText !== undefined) return ignoring(root, ignoreText, '.dockerignore')
   const file = [`${root}/${dockerfile ?? 'Dockerfile'}.dockerignore`, `${root}/.dockerignore`].find(
     (path) => existsSync(path) && lstatSync(path).isFile(),
   )
   if (!file) return { kind: 'directory', path: root, ignore: [] }
-  const text = readFileSync(file, 'utf8')
-  parseIgnoreRules(text, basename(file))
+  return ignoring(root, readFileSync(file, 'utf8'), basename(file))
+}
+
+/** @throws build.ignore_invalid */
+function ignoring(root: string, text: string, file: string): ContextTree {
+  parseIgnoreRules(text, file)
   return { kind: 'directory', path: root, ignore: text.split('\n') }
 }
 

@@ -158,7 +158,7 @@ export class ContainerEngine {
     const row = this.deps.store.find(id)
     if (!row || !isUp(row) || this.starting.has(id)) return
     const end = findExit(row, this.paths(id), this.deps.bootId)
-    if (end) this.finish(row, end.exit, end.at)
+    if (end) this.finish(row, end.exit, notBefore(end.at, row.startedAt))
   }
 
   private finish(row: ContainerRow, exit: ContainerExit, finishedAt: Date): void {
@@ -307,3 +307,7 @@ export class ContainerEngine {
     })
   }
 }
+
+/** Times of files are by a coarser clock of the kernel's than ours, up to some milliseconds behind. */
+const notBefore = (at: Date, startedAt: string | undefined): Date =>
+  new Date(Math.max(at.getTime(), Date.parse(startedAt ?? '') || 0))

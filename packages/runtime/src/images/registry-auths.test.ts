@@ -15,11 +15,15 @@ test.each([
   ['127.0.0.1:5001/a', local],
   ['127.0.0.1:5000/a', undefined],
   ['example.com/registry.example.com/a', undefined],
-])('credentials for %s', (reference, expected) => {
-  expect(authFor(auths, reference)).toBe(expected)
+])('credentials for %s', async (reference, expected) => {
+  expect(await authFor(auths, reference)).toBe(expected)
 })
 
-test('none are given to anybody', () => {
-  expect(authFor(undefined, 'debian')).toBeUndefined()
-  expect(authFor({}, 'debian')).toBeUndefined()
+test('who is asked one by one is asked for the host', async () => {
+  expect(await authFor(async (host) => ({ username: host }), 'debian')).toEqual({ username: 'docker.io' })
+})
+
+test('none are given to anybody', async () => {
+  expect(await authFor(undefined, 'debian')).toBeUndefined()
+  expect(await authFor({}, 'debian')).toBeUndefined()
 })

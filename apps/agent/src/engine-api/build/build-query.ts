@@ -92,10 +92,6 @@ const withValues = (args: Readonly<Record<string, string | null>>): Readonly<Rec
 
 function refuseWhatIsNot(query: Query): void {
   const unsupported = (why: string) => fault.unimplemented('build.unsupported', why)
-  if ((query.int('version') ?? 1) !== 1)
-    throw unsupported(
-      "this engine speaks the classic builder's protocol and not BuildKit's: build with DOCKER_BUILDKIT=0",
-    )
   if (query.bool('squash')) throw unsupported('squash is not supported: use a stage and COPY --from')
 }
 

@@ -1,4 +1,3 @@
-import { Fault } from '@berth/core'
 import {
   type Call,
   Filters,
@@ -8,20 +7,29 @@ import {
   type Route,
 } from '@berth/engine-api'
 import { parseReference, type Runtime } from '@berth/runtime'
-import { inRegistryWords } from '../images/registry-words.js'
 import { ProgressStream } from '../progress-stream.js'
 import { BuildLog } from './build-log.js'
 import { parseBuildQuery } from './build-query.js'
+import { buildWithSession, cancelBuild, type SessionBuildDeps } from './buildkit/session-build.controller.js'
+import { inDockerWords } from './docker-words.js'
 
-export interface BuildEndpointDeps {
+export interface BuildEndpointDeps extends SessionBuildDeps {
   readonly runtime: Runtime
   nowMs(): number
 }
 
-/** `docker build` with the classic builder's protocol. */
+const BUILDKIT = 2
+
+/** `docker build` with the classic builder's protocol, or with BuildKit's. */
 export function buildRoutes(deps: BuildEndpointDeps): readonly Route[] {
+  const isBuildKit = (call: Call) => call.query.int('version') === BUILDKIT
   return [
-    { method: 'POST', path: '/build', handle: (call) => build(deps, call) },
+    {
+      method: 'POST',
+      path: '/build',
+      handle: (call) => (isBuildKit(call) ? buildWithSession(deps, call) : build(deps, call)),
+    },
+    { method: 'POST', path: '/build/cancel', handle: (call) => cancelBuild(deps, call) },
     { method: 'POST', path: '/build/prune', handle: (call) => prune(deps, call) },
   ]
 }
@@ -61,17 +69,6 @@ async function build({ runtime }: BuildEndpointDeps, call: Call): Promise<void> 
 }
 
 const taggedName = (tag: string): string => familiarName(/:[^/]*$/.test(tag) ? tag : `${tag}:latest`)
-
-/** What a Dockerfile has wrong is said as docker's parser does (the place stays in the text), and what a registry did as clients know it. */
-function inDockerWords(error: unknown): Fault {
-  const failure = Fault.from(error)
-  if (failure.code.startsWith('registry.')) return inRegistryWords(failure, '')
-  if (failure.code !== 'build.syntax') return failure
-  const { kind, code, message, params } = failure
-  const line = params.line === undefined ? '' : ` line ${params.line}`
-  const words = message.replace(/^Dockerfile:\d+:\d+: /, '')
-  return new Fault({ kind, code, params, message: `dockerfile parse error${line}: ${words}` })
-}
 
 const NANOS_PER_MS = 1_000_000n
 const PRUNE_FILTERS = [

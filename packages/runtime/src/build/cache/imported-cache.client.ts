@@ -1,5 +1,5 @@
 import { type Digest, Fault, type Logger } from '@berth/core'
-import type { RegistryAuth } from '../../api.js'
+import type { RegistryAuths } from '../../api.js'
 import type { ContentStore } from '../../content/content.store.js'
 import type { ImageStore } from '../../images/images.store.js'
 import { parseManifest } from '../../images/manifest.js'
@@ -21,7 +21,7 @@ export interface ImportDeps {
 export interface ImportOptions {
   /** Images here or in a registry whose caches are read. */
   readonly references: readonly string[]
-  readonly auths: Readonly<Record<string, RegistryAuth>> | undefined
+  readonly auths: RegistryAuths | undefined
   readonly signal: AbortSignal
   /** A cache that cannot be read is no reason not to build. */
   readonly warn: (message: string) => void
@@ -84,7 +84,7 @@ export class ImportedCache {
     const { content, layers, parts } = this.deps
     layers.onTouch(chainId)
     content.onTouch(blob.digest)
-    const auth = authFor(this.options.auths, reference)
+    const auth = await authFor(this.options.auths, reference)
     if (!content.has(blob.digest)) await parts.blob(reference, blob, { auth, signal })
     const below = base.layers.flatMap((one) => layers.find(one.chainId) ?? [])
     await layers.ensure(chainId, diffId, blob.digest, below, signal)
@@ -105,7 +105,7 @@ async function readOne(
       return parsePortable(content.read(here.id), blobs).map((record) => ({ ...record, reference }))
     }
     const { manifest, config } = await parts.describe(reference, {
-      auth: authFor(auths, reference),
+      auth: await authFor(auths, reference),
       signal: AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT_MS)]),
     })
     return parsePortable(config, manifest.layers).map((record) => ({ ...record, reference }))

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Digest, fault } from '@berth/core'
-import type { Provenance } from '../../api.js'
+import type { ById, Provenance } from '../../api.js'
 import type { LoadBaseImage } from '../../images/base-image.js'
 import { parseManifest } from '../../images/manifest.js'
 import { authFor } from '../../images/registry-auths.js'
@@ -106,7 +106,7 @@ export class Performer {
     signal: AbortSignal,
   ): Promise<Tree> {
     const { content, layers } = this.deps
-    const auth = authFor(this.setting.request.registryAuths, reference)
+    const auth = await authFor(this.setting.request.registryAuths, reference)
     const image = await this.deps.image(reference, { auth, signal, ...(platform ? { platform } : {}) })
     this.inputs.push({ kind: 'image', name: reference, digest: image.manifestDigest })
     const manifest = parseManifest(content.read(image.manifestDigest), undefined)
@@ -206,8 +206,8 @@ export class Performer {
         ...(request.shmSizeBytes ? { shmSizeBytes: request.shmSizeBytes } : {}),
         ...(request.ulimits ? { ulimits: request.ulimits } : {}),
       },
-      secrets: request.secrets ?? {},
-      ssh: request.ssh ?? {},
+      secret: byId(request.secrets),
+      ssh: byId(request.ssh),
       copy: async (from, source, to) => {
         const view = { dataRoot: this.deps.root, lower: [], ...to }
         const selection = { sources: [source], excludes: [], keepsParents: false }
@@ -308,6 +308,9 @@ export class Performer {
     return digest
   }
 }
+
+const byId = <T>(all: ById<T> = {}): ((id: string) => Promise<T | undefined>) =>
+  typeof all === 'function' ? all : async (id) => (Object.hasOwn(all, id) ? all[id] : undefined)
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -22,8 +22,8 @@ export interface MountDeps {
   /** On the data root's file system; goes with the step. */
   readonly aside: string
   readonly cacheMounts: CacheMounts
-  readonly secrets: Readonly<Record<string, Buffer>>
-  readonly ssh: Readonly<Record<string, string>>
+  secret(id: string): Promise<Buffer | undefined>
+  ssh(id: string): Promise<string | undefined>
   /** Copies what `source` names below `/` of an empty directory. */
   copy(from: SourceTree, source: string, to: { readonly upper: string; readonly work: string }): Promise<void>
 }
@@ -85,8 +85,8 @@ export class RunMounts {
   }
 
   /** In memory only: its directory is a tmpfs that nothing else sees for long. */
-  private secret(wanted: Extract<RunMount, { type: 'secret' }>): void {
-    const value = this.deps.secrets[wanted.id]
+  private async secret(wanted: Extract<RunMount, { type: 'secret' }>): Promise<void> {
+    const value = await this.deps.secret(wanted.id)
     if (value === undefined) {
       if (!wanted.isRequired) return
       throw fault.notFound('build.secret_missing', `secret ${wanted.id}: not found`, {
@@ -117,8 +117,8 @@ export class RunMounts {
     return `${dir}/${this.next()}`
   }
 
-  private ssh(wanted: Extract<RunMount, { type: 'ssh' }>): void {
-    const agent = this.deps.ssh[wanted.id]
+  private async ssh(wanted: Extract<RunMount, { type: 'ssh' }>): Promise<void> {
+    const agent = await this.deps.ssh(wanted.id)
     if (agent === undefined) {
       if (!wanted.isRequired) return
       throw fault.notFound(

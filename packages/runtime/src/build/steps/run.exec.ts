@@ -52,8 +52,9 @@ export interface RunStep {
   readonly cgroup: string
   readonly extraHosts: readonly string[]
   readonly limits: RunLimits
-  readonly secrets: Readonly<Record<string, Buffer>>
-  readonly ssh: Readonly<Record<string, string>>
+  secret(id: string): Promise<Buffer | undefined>
+  /** The socket of an agent. */
+  ssh(id: string): Promise<string | undefined>
   readonly signal: AbortSignal
   copy(from: SourceTree, source: string, to: { readonly upper: string; readonly work: string }): Promise<void>
   onOutput(stream: 'stdout' | 'stderr', data: Buffer): void
@@ -71,7 +72,7 @@ export async function runStep(deps: RunDeps, step: RunStep): Promise<number> {
   mkdirSync(`${bundle}/rootfs`, { recursive: true, mode: 0o711 })
   const mounts = new RunMounts({
     ...{ root: deps.root, bundle, aside: step.layer.aside, cacheMounts: deps.cacheMounts },
-    ...{ secrets: step.secrets, ssh: step.ssh, copy: step.copy },
+    ...{ secret: step.secret, ssh: step.ssh, copy: step.copy },
   })
   try {
     await mounts.prepare(step.mounts, step.signal)

@@ -1,0 +1,42 @@
+import { fault, type Logger } from '@berth/core'
+import type { Call, Route } from '@berth/engine-api'
+import { BuildSession } from './build-session.grpc.js'
+import { openSessionChannel } from './session-channel.exec.js'
+import type { Sessions } from './sessions.js'
+
+const ID = 'x-docker-expose-session-uuid'
+const METHODS = 'x-docker-expose-session-grpc-method'
+
+export interface SessionEndpointDeps {
+  readonly sessions: Sessions
+  readonly logger: Logger
+}
+
+/** `POST /session`: the connection changes its direction, and the client serves on it until it leaves. */
+export function sessionRoutes(deps: SessionEndpointDeps): readonly Route[] {
+  return [{ method: 'POST', path: '/session', handle: (call) => session(deps, call) }]
+}
+
+async function session({ sessions, logger }: SessionEndpointDeps, call: Call): Promise<void> {
+  const id = String(call.headers[ID] ?? '')
+  if (call.headers.upgrade !== 'h2c' || id === '')
+    throw fault.invalidArgument(
+      'build.session_invalid',
+      'a session is a POST with Upgrade: h2c and an id in X-Docker-Expose-Session-Uuid',
+    )
+  if (sessions.has(id))
+    throw fault.failedPrecondition('build.session_invalid', `session ${id.slice(0, 100)} is open already`)
+  const methods = [call.headers[METHODS] ?? []].flat().flatMap((text) => text.toLowerCase().split(/,\s*/))
+  const connection = call.hijack('application/vnd.docker.raw-stream')
+  const channel = await openSessionChannel(connection)
+  const opened = new BuildSession(channel.address, new Set(methods))
+  sessions.add(id, opened)
+  logger.debug({ session: id }, 'a build session was opened')
+  await new Promise<void>((resolve) => {
+    connection.once('close', resolve)
+    if (connection.destroyed) resolve()
+  })
+  sessions.remove(id)
+  opened.close()
+  channel.close()
+}
