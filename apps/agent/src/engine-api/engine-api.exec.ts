@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@berth/core'
 import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-api'
 import type { Runtime } from '@berth/runtime'
 import { buildRoutes } from './build/build.controller.js'
+import { controlServer } from './build/buildkit/control-server.grpc.js'
 import { sessionRoutes } from './build/buildkit/session.controller.js'
 import { Sessions } from './build/buildkit/sessions.js'
 import { Uploads } from './build/buildkit/uploads.js'
@@ -63,7 +64,10 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
     ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
     ...buildRoutes({ runtime, clock, nowMs, sessions, uploads: new Uploads(clock), running: new Map() }),
-    ...sessionRoutes({ sessions, logger: options.logger }),
+    ...sessionRoutes({
+      ...{ sessions, logger: options.logger },
+      control: controlServer({ runtime, clock, sessions }),
+    }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),
     ...volumeCopyRoutes(runtime),

@@ -1,5 +1,5 @@
 import { Fault, fault } from '@berth/core'
-import { buildSecrets, fileSync, sshForward } from '@berth/proto'
+import { buildSecrets, fileSync, sshForward, upload } from '@berth/proto'
 import type { RegistryAuth } from '@berth/runtime'
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { type PacketStream, receiveArchive } from './receive-archive.js'
@@ -20,6 +20,7 @@ export class BuildSession {
   private readonly files: fileSync.FileSyncClient
   private readonly auth: fileSync.AuthClient
   private readonly secrets: buildSecrets.SecretsClient
+  private readonly uploads: upload.UploadClient
   readonly agents: sshForward.SSHClient
 
   /** @param methods that the client says it serves, e.g. `/moby.filesync.v1.FileSync/DiffCopy` */
@@ -35,6 +36,7 @@ export class BuildSession {
     channelOverride.getConnectivityState(true)
     this.auth = new fileSync.AuthClient(address, insecure, { channelOverride })
     this.secrets = new buildSecrets.SecretsClient(address, insecure, { channelOverride })
+    this.uploads = new upload.UploadClient(address, insecure, { channelOverride })
     this.agents = new sshForward.SSHClient(address, insecure, { channelOverride })
   }
 
@@ -54,6 +56,25 @@ export class BuildSession {
     try {
       yield* receiveArchive(call as unknown as PacketStream)
       call.end()
+    } catch (error) {
+      signal.throwIfAborted()
+      throw inWords(error)
+    } finally {
+      signal.removeEventListener('abort', give)
+      call.cancel()
+    }
+  }
+
+  /** An archive that the client has on its stdin, by the address it gave it. @throws build.session_lost */
+  async *uploaded(address: URL, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const metadata = new Metadata()
+    metadata.set('urlpath', address.pathname)
+    metadata.set('urlhost', address.host)
+    const call = this.uploads.pull(metadata)
+    const give = () => call.cancel()
+    signal.addEventListener('abort', give, { once: true })
+    try {
+      for await (const { data } of call as AsyncIterable<upload.BytesMessage>) yield data
     } catch (error) {
       signal.throwIfAborted()
       throw inWords(error)

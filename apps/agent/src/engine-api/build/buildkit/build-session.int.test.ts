@@ -2,15 +2,14 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { buildSecrets, fileSync, sshForward } from '@berth/proto'
-import { Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { type Server, ServerCredentials } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { buildClient } from '../../../testing/build-client.js'
 import { AgentSockets } from './agent-sockets.exec.js'
 import { BuildSession } from './build-session.grpc.js'
 import { forwardToClient } from './forward-agent.grpc.js'
 import { openSessionChannel } from './session-channel.exec.js'
 
-const { Packet_PacketType: Kind, Packet } = fileSync
 const NEVER = new AbortController().signal
 const METHODS = [
   '/moby.filesync.v1.filesync/diffcopy',
@@ -22,55 +21,9 @@ const METHODS = [
 let dir: string
 let client: Server
 let session: BuildSession
+let asked: Readonly<Record<string, unknown>>[]
 let ends: { readonly ours: Socket; readonly theirs: Socket }
 let close: () => void
-
-/** What docker's clients serve, on a connection that they made. */
-function serve(): Server {
-  const server = new Server()
-  server.addService(fileSync.FileSyncService, <fileSync.FileSyncServer>{
-    diffCopy: (call) => {
-      const { 'dir-name': name, 'exclude-patterns': excludes = '' } = call.metadata.getMap()
-      if (name !== 'context')
-        return call.emit('error', { code: status.NOT_FOUND, details: `no access allowed to dir "${name}"` })
-      const stat = { path: `excludes ${excludes}`.trim(), mode: 0o644, size: 2n }
-      call.write(Packet.fromPartial({ type: Kind.PACKET_STAT, stat }))
-      call.write(Packet.fromPartial({ type: Kind.PACKET_STAT }))
-      call.on('data', ({ type, id }: fileSync.Packet) => {
-        if (type === Kind.PACKET_REQ) {
-          call.write(Packet.fromPartial({ type: Kind.PACKET_DATA, id, data: Buffer.from('ok') }))
-          call.write(Packet.fromPartial({ type: Kind.PACKET_DATA, id }))
-        }
-        if (type === Kind.PACKET_FIN)
-          call.write(Packet.fromPartial({ type: Kind.PACKET_FIN }), () => call.end())
-      })
-    },
-  })
-  server.addService(fileSync.AuthService, <fileSync.AuthServer>{
-    credentials: ({ request: { host } }, done) => {
-      if (host === 'registry-1.docker.io') return done(null, { username: 'me', secret: 'word' })
-      done(null, { username: '', secret: host === 'token.example.com' ? 'refresh' : '' })
-    },
-  })
-  server.addService(buildSecrets.SecretsService, <buildSecrets.SecretsServer>{
-    getSecret: ({ request: { id } }, done) =>
-      id === 'known'
-        ? done(null, { data: Buffer.from('value') })
-        : done({ code: status.NOT_FOUND, details: 'no' }),
-  })
-  server.addService(sshForward.SSHService, <sshForward.SSHServer>{
-    checkAgent: ({ request: { id } }, done) =>
-      id === 'default' ? done(null, {}) : done({ code: status.UNKNOWN, details: 'no' }),
-    forwardAgent: (call) => {
-      const id = String(call.metadata.get('buildkit.ssh.id')[0])
-      call.on('data', ({ data }: sshForward.BytesMessage) =>
-        call.write({ data: Buffer.from(`${id} said ${Buffer.from(data)}`) }),
-      )
-      call.on('end', () => call.end())
-    },
-  })
-  return server
-}
 
 beforeEach(async () => {
   dir = mkdtempSync(`${tmpdir()}/berth-test-`)
@@ -80,7 +33,12 @@ beforeEach(async () => {
   const [ours] = (await once(listening, 'connection')) as [Socket]
   listening.close()
   ends = { ours, theirs }
-  client = serve()
+  asked = []
+  client = buildClient({
+    files: { a: 'ok', 'b.log': 'left out' },
+    stdin: Buffer.from('an archive'),
+    onFiles: (metadata) => asked.push(metadata),
+  })
   client.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(theirs)
   const channel = await openSessionChannel(ours)
   session = new BuildSession(channel.address, new Set(METHODS))
@@ -104,9 +62,16 @@ async function textOf(archive: AsyncIterable<Uint8Array>): Promise<string> {
 
 describe('files', () => {
   test('come as an archive, with what is left out told to the client', async () => {
-    const text = await textOf(session.archive({ dir: 'context', excludes: ['*.log', 'größe'] }, NEVER))
-    expect(text).toContain('excludes *.log, gr%C3%B6%C3%9Fe')
+    const text = await textOf(session.archive({ dir: 'context', excludes: ['b.log'] }, NEVER))
     expect(text).toContain('ok')
+    expect(text).not.toContain('b.log')
+    expect(asked[0]).toMatchObject({ 'dir-name': 'context', 'exclude-patterns': 'b.log' })
+    expect(asked[0]).not.toHaveProperty('exclude-patterns-encoded')
+  })
+
+  test('whose names are not ASCII are told in escapes, and so is that', async () => {
+    await textOf(session.archive({ dir: 'context', excludes: ['größe'] }, NEVER))
+    expect(asked[0]).toMatchObject({ 'exclude-patterns': 'gr%C3%B6%C3%9Fe', 'exclude-patterns-encoded': '1' })
   })
 
   test('of a directory that the client does not lend are refused in its words', async () => {
@@ -129,6 +94,15 @@ describe('files', () => {
     await archive.next()
     stop.abort(new Error('given up'))
     await expect(textOf(archive)).rejects.toThrow('given up')
+  })
+})
+
+test('what is on the client’s stdin is at the address it gave, and nowhere else', async () => {
+  expect(await textOf(session.uploaded(new URL('http://buildkit-session/stdin'), NEVER))).toBe('an archive')
+  await expect(
+    textOf(session.uploaded(new URL('http://buildkit-session/other'), NEVER)),
+  ).rejects.toMatchObject({
+    code: 'build.session_missing',
   })
 })
 

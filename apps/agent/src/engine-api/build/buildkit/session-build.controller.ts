@@ -4,12 +4,10 @@ import { buildStatus } from '@berth/proto'
 import { type BuildContext, parseReference, type Runtime } from '@berth/runtime'
 import { ProgressStream } from '../../progress-stream.js'
 import { parseBuildQuery } from '../build-query.js'
-import { inDockerWords } from '../docker-words.js'
-import { AgentSockets } from './agent-sockets.exec.js'
 import type { BuildSession } from './build-session.grpc.js'
 import { BuildTrace } from './build-trace.js'
 import { readContextFile } from './context-file.exec.js'
-import { forwardToClient } from './forward-agent.grpc.js'
+import { performBuild } from './perform-build.js'
 import { contextFromSession, type SessionContext } from './session-contexts.js'
 import type { Sessions } from './sessions.js'
 import type { Uploads } from './uploads.js'
@@ -38,7 +36,6 @@ export async function buildWithSession(deps: SessionBuildDeps, call: Call): Prom
   const session = await deps.sessions.get(query.string('session') ?? '', call.signal)
   const cancel = new AbortController()
   if (buildId) deps.running.set(buildId, cancel)
-  const agents = new AgentSockets((id, connection) => forwardToClient(session.agents, id, connection))
   const signal = AbortSignal.any([call.signal, cancel.signal])
   const out = new ProgressStream(call)
   const trace = new BuildTrace(
@@ -51,30 +48,12 @@ export async function buildWithSession(deps: SessionBuildDeps, call: Call): Prom
   )
   try {
     await out.run(async () => {
-      const from = await contextOf(deps, call, { session, trace, signal, dockerfile: settings.dockerfile })
-      try {
-        const { context, ...texts } = from
-        const { image } = await deps.runtime
-          .build({
-            ...settings,
-            ...texts,
-            ...{ contextDir: context.dir, signal },
-            registryAuths: (host) => session.credentials(host),
-            secrets: (id) => session.secret(id),
-            ssh: async (id) => ((await session.hasAgent(id)) ? agents.pathOf(id) : undefined),
-            onEvent: (event) => trace.take(event),
-          })
-          .catch((error: unknown) => {
-            throw inDockerWords(error)
-          })
-        out.tell({ id: IMAGE, aux: { ID: image.id } })
-        if (query.bool('q')) out.tell({ stream: `${image.id}\n` })
-      } finally {
-        await from.context.release()
-      }
+      const context = () => contextOf(deps, call, { session, trace, signal, dockerfile: settings.dockerfile })
+      const image = await performBuild({ runtime: deps.runtime, session, trace, settings, signal, context })
+      out.tell({ id: IMAGE, aux: { ID: image.id } })
+      if (query.bool('q')) out.tell({ stream: `${image.id}\n` })
     })
   } finally {
-    agents.close()
     if (deps.running.get(buildId) === cancel) deps.running.delete(buildId)
   }
 }

@@ -1,5 +1,6 @@
 import { fault, type Logger } from '@berth/core'
 import type { Call, Route } from '@berth/engine-api'
+import type { ConnectionInjector } from '@grpc/grpc-js'
 import { BuildSession } from './build-session.grpc.js'
 import { openSessionChannel } from './session-channel.exec.js'
 import type { Sessions } from './sessions.js'
@@ -10,11 +11,22 @@ const METHODS = 'x-docker-expose-session-grpc-method'
 export interface SessionEndpointDeps {
   readonly sessions: Sessions
   readonly logger: Logger
+  /** What clients of BuildKit call. */
+  readonly control: ConnectionInjector
 }
 
-/** `POST /session`: the connection changes its direction, and the client serves on it until it leaves. */
+/** `POST /session`: the connection changes its direction, and the client serves on it until it leaves. `POST /grpc`: the engine serves. */
 export function sessionRoutes(deps: SessionEndpointDeps): readonly Route[] {
-  return [{ method: 'POST', path: '/session', handle: (call) => session(deps, call) }]
+  return [
+    { method: 'POST', path: '/session', handle: (call) => session(deps, call) },
+    { method: 'POST', path: '/grpc', handle: (call) => control(deps, call) },
+  ]
+}
+
+async function control(deps: SessionEndpointDeps, call: Call): Promise<void> {
+  if (call.headers.upgrade !== 'h2c')
+    throw fault.invalidArgument('build.session_invalid', 'gRPC here is a POST with Upgrade: h2c')
+  deps.control.injectConnection(call.hijack('application/vnd.docker.raw-stream'))
 }
 
 async function session({ sessions, logger }: SessionEndpointDeps, call: Call): Promise<void> {
