@@ -108,6 +108,15 @@ describe('published ports', () => {
     expect(await lines('port', name, '8080/tcp')).toEqual([expect.stringMatching(/^(\[::\]|::):18091$/)])
   })
 
+  test('a network says which address of the host its ports are on, where they name none', async () => {
+    const local = await network('-o', 'com.docker.network.bridge.host_binding_ipv4=127.0.0.1')
+    const name = await running(['--network', local, '-p', '18092:8080', '-p', '0.0.0.0:18093:8080'], serve)
+    expect((await lines('port', name, '8080/tcp')).toSorted()).toEqual(
+      expect.arrayContaining(['0.0.0.0:18093', '127.0.0.1:18092']),
+    )
+    await answers(18092)
+  })
+
   test('-p with /udp and a range', async () => {
     const name = await idle('-p', '18100-18101:8100-8101/udp')
     expect((await lines('port', name)).filter((line) => line.includes('0.0.0.0')).toSorted()).toEqual([

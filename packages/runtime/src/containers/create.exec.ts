@@ -15,14 +15,15 @@ import { takePorts } from './take-ports.exec.js'
  * cannot both have them. @throws what `Containers.create` throws
  */
 export async function createContainer(engine: ContainerEngine, spec: ContainerSpec): Promise<ContainerInfo> {
-  const { images, layersOf, snapshots, store, network } = engine.deps
+  const { images, layersOf, snapshots, store, network, networks } = engine.deps
   checkSpec(spec)
   checkResources(spec.resources ?? {}, hostCapacity())
   const joins = resolveJoins(spec, (idOrName) => store.resolve(idOrName))
   const image = await images.get(spec.image)
   const layers = layersOf(image)
   const mac = spec.macAddress === undefined ? undefined : parseMac(spec.macAddress)
-  const ports = spec.portsHeld === 'while-up' ? [] : takePorts(store, spec, holdsPorts(engine))
+  const isLater = spec.portsHeld === 'while-up'
+  const ports = isLater ? [] : takePorts(store, spec, holdsPorts(engine), networks.hostBindingOf(spec))
   const row = withEndpoints(engine, newRow(spec, image, ports, joins, mac))
   store.reserve(row)
   try {

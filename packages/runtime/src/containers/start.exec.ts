@@ -37,7 +37,12 @@ export async function startContainer(
   try {
     if (!hasPorts)
       store.updateLazily(id, {
-        ports: takePorts(store, row.spec, (other) => other.id !== id && isHolding(other)),
+        ports: takePorts(
+          store,
+          row.spec,
+          (other) => other.id !== id && isHolding(other),
+          engine.deps.networks.hostBindingOf(row.spec),
+        ),
       })
     if (row.endpoints) takeAddresses(engine, id)
     const taken = store.get(id)

@@ -12,9 +12,12 @@ export function takePorts(
   store: ContainerStore,
   spec: ContainerSpec,
   isHolding: (row: ContainerRow) => boolean,
+  /** For those that name no address of the host. */
+  hostIp: string | undefined,
 ): readonly PortMapping[] {
   const holders = (ports: readonly PortMapping[]) => store.publishersOf(ports).filter(isHolding)
-  const ports = chooseHostPorts(publishedPorts(spec), spec.name, (port) => holders([port]).length > 0)
+  const wanted = publishedPorts(spec).map((port) => (port.hostIp || !hostIp ? port : { ...port, hostIp }))
+  const ports = chooseHostPorts(wanted, spec.name, (port) => holders([port]).length > 0)
   assertPortsFree(
     spec.name,
     ports,

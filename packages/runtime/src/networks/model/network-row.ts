@@ -9,6 +9,7 @@ export interface NetworkRow extends NetworkInfo {
 
 const BRIDGE = 'com.docker.network.bridge'
 export const BRIDGE_NAME = `${BRIDGE}.name`
+export const HOST_BINDING = `${BRIDGE}.host_binding_ipv4`
 export const MTU = 'com.docker.network.driver.mtu'
 
 const isOn = (text: string | undefined): boolean => !/^(0|f|false)$/i.test(text ?? 'true')

@@ -12,7 +12,7 @@ import { cableOf, chooseGateways, type EndpointRow, interfaceAddresses } from '.
 import { hostRoutes } from './host-routes.exec.js'
 import { leaseAddresses } from './lease-endpoint.js'
 import { NetworkNames } from './names.js'
-import { hostNetworkOf, type NetworkRow } from './network-row.js'
+import { HOST_BINDING, hostNetworkOf, type NetworkRow } from './network-row.js'
 import { NetworkStore, networkNotFound } from './networks.store.js'
 import { planNetwork } from './plan-network.js'
 import { predefinedNetworks } from './predefined.js'
@@ -70,6 +70,18 @@ export class NetworksModule {
 
   hostNetwork(row: NetworkRow): HostNetwork {
     return row.name === 'bridge' ? this.deps.bridge.network : hostNetworkOf(row)
+  }
+
+  /** The host's address for ports that name none: what the network says that they lead through. */
+  hostBindingOf({ networks = {} }: Pick<ContainerSpec, 'networks'>): string | undefined {
+    const [through] = Object.entries(networks)
+      .flatMap(([name, { gatewayPriority: priority = 0 }]) => {
+        const row = this.store.find(name)
+        return row && !row.internal ? [{ row, priority }] : []
+      })
+      .sort((a, b) => b.priority - a.priority || (a.row.name < b.row.name ? -1 : 1))
+    const binding = through?.row.options[HOST_BINDING]
+    return binding === '0.0.0.0' ? undefined : binding || undefined
   }
 
   // ---- networks ---------------------------------------------------------------------------------

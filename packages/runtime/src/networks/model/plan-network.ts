@@ -1,5 +1,6 @@
 import { fault } from '@berth/core'
 import type { AddressPool, AddressPoolSpec, NetworkSpec } from '../../api.js'
+import { isIpAddress } from '../../oci/ip-address.js'
 import { isFit } from '../ipam/choose-address.js'
 import {
   type Cidr,
@@ -13,7 +14,7 @@ import {
   sizeOf,
 } from '../ipam/cidr.js'
 import { firstFreePool } from '../ipam/default-pools.js'
-import { BRIDGE_NAME, linkOf, MTU, type NetworkRow } from './network-row.js'
+import { BRIDGE_NAME, HOST_BINDING, linkOf, MTU, type NetworkRow } from './network-row.js'
 
 export interface PlanContext {
   readonly id: string
@@ -60,6 +61,11 @@ function checkWords({ name, options = {} }: NetworkSpec): void {
   const link = options[BRIDGE_NAME]
   if (link && !LINK_NAME.test(link))
     throw refused(`invalid bridge name: ${JSON.stringify(link.slice(0, 50))}`)
+  const binding = options[HOST_BINDING]
+  if (binding && !(isIpAddress(binding) && !binding.includes(':')))
+    throw refused(
+      `invalid value ${JSON.stringify(binding.slice(0, 50))} for ${HOST_BINDING}: an IPv4 address is expected`,
+    )
   const mtu = options[MTU]
   if (mtu !== undefined && !(/^\d{1,5}$/.test(mtu) && Number(mtu) <= MTU_MAX))
     throw refused(

@@ -27,6 +27,10 @@ export class Solve {
     this.ring()
   }
 
+  get hasEnded(): boolean {
+    return this.isOver
+  }
+
   end(): void {
     this.isOver = true
     this.ring()
@@ -64,7 +68,7 @@ export class Solve {
 /** Builds by the name that their client gave; calls for one may come before it. */
 export class Solves {
   private readonly byRef = new Map<string, PromiseWithResolvers<Solve>>()
-  private readonly begun = new Set<string>()
+  private readonly begun = new Map<string, Solve>()
 
   /** @throws build.session_invalid: the name is taken */
   begin(request: buildControl.SolveRequest): Solve {
@@ -74,8 +78,9 @@ export class Solves {
         'build.session_invalid',
         `a build ${JSON.stringify(ref.slice(0, 100))} is there already`,
       )
-    this.begun.add(ref)
+    this.forgetOld()
     const solve = new Solve(request)
+    this.begun.set(ref, solve)
     this.place(ref).resolve(solve)
     return solve
   }
@@ -85,11 +90,13 @@ export class Solves {
     signal.throwIfAborted()
     const given = Promise.withResolvers<never>()
     const give = () => given.reject(signal.reason)
+    given.promise.catch(() => {})
     signal.addEventListener('abort', give, { once: true })
     try {
       return await Promise.race([this.place(ref).promise, given.promise])
     } finally {
       signal.removeEventListener('abort', give)
+      if (signal.aborted && !this.begun.has(ref)) this.byRef.delete(ref)
     }
   }
 
@@ -98,11 +105,14 @@ export class Solves {
     if (known) return known
     const made = Promise.withResolvers<Solve>()
     this.byRef.set(ref, made)
-    for (const old of this.byRef.keys()) {
-      if (this.byRef.size <= KEPT_MAX) break
-      this.byRef.delete(old)
-      this.begun.delete(old)
-    }
     return made
+  }
+
+  private forgetOld(): void {
+    const ended = [...this.begun].filter(([, solve]) => solve.hasEnded)
+    for (const [ref] of ended.slice(0, Math.max(0, ended.length - KEPT_MAX))) {
+      this.begun.delete(ref)
+      this.byRef.delete(ref)
+    }
   }
 }
