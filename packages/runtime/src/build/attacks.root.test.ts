@@ -115,7 +115,12 @@ describe('C5: a step that asks for more than a sandbox needs it allowed by the f
     expect(said).not.toContain('mounted')
   })
 
-  test('both: the step may', async () => {
+  test('both: the step may, and has the host’s devices', async () => {
     expect(await output(asking, { entitlements: ['security.insecure'] })).toContain('mounted')
+    const listing = (flag: string) => ['FROM base:1', `RUN ${flag} ls /dev/kmsg 2>&1 || true`]
+    expect(existsSync('/dev/kmsg')).toBe(true)
+    const entitled = { entitlements: ['security.insecure'] } as const
+    expect(await output(listing('--security=insecure'), entitled)).toBe('/dev/kmsg\n')
+    expect(await output(listing(''), entitled)).toContain('No such file')
   })
 })

@@ -23,11 +23,13 @@ const gone = (path: string, why: string) =>
 /** The device nodes a container gets: the spec's, and every one of the host when it is privileged. @throws container.device_missing */
 export function deviceNodes(spec: ContainerSpec): readonly DeviceNode[] {
   const wanted = (spec.devices ?? []).flatMap(nodesOf)
-  const found = spec.security?.privileged
-    ? walk({ hostPath: '/dev', containerPath: '/dev', access: 'rwm' })
-    : []
+  const found = spec.security?.privileged ? hostDevices() : []
   return [...new Map([...found, ...wanted].map((node) => [node.path, node])).values()]
 }
+
+/** All of this host. */
+export const hostDevices = (): readonly DeviceNode[] =>
+  walk({ hostPath: '/dev', containerPath: '/dev', access: 'rwm' })
 
 function nodesOf(device: DeviceSpec): readonly DeviceNode[] {
   const stat = statSync(device.hostPath, { throwIfNoEntry: false })

@@ -23,6 +23,8 @@ export interface RunSpecInput {
   readonly placed: readonly PlacedMount[]
   readonly host: HostGrants
   readonly hook: object | undefined
+  /** Beside those that every container has. */
+  readonly devices: readonly DeviceNode[]
 }
 
 /** The same for every build, so that no layer depends on it. */
@@ -51,7 +53,7 @@ export function runSpec(input: RunSpecInput): object {
     files: { hosts: `${bundle}/hosts`, hostname: `${bundle}/hostname`, resolvConf: `${bundle}/resolv.conf` },
     initPath: undefined,
     shmPath: undefined,
-    devices: [] as readonly DeviceNode[],
+    devices: input.devices,
     blockDevices: {},
     joined: {},
     idMap: { hostId: 0, size: 0 },

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { basename } from 'node:path'
 import { fault } from '@berth/core'
 import type { CompiledFilters } from '../../containers/compiled-filters.exec.js'
+import { hostDevices } from '../../containers/devices.exec.js'
 import { readFromRootfs, resolveInRoot } from '../../containers/rootfs.exec.js'
 import { programFailure } from '../../containers/start-failure.js'
 import { removeCgroupTree } from '../../host/cgroups.exec.js'
@@ -112,6 +113,7 @@ function writeBundle(deps: RunDeps, step: RunStep, bundle: string, mounts: RunMo
     cwd: workdirIn(rootfs, operation.workdir, placed),
     cgroup: `${step.cgroup}/${step.id}`,
     hook: operation.network === 'host' ? undefined : createdHook(bundle),
+    devices: operation.isInsecure ? hostDevices() : [],
   })
   writeFileSync(`${bundle}/config.json`, JSON.stringify(config), { mode: 0o600 })
 }
