@@ -3,6 +3,7 @@ import { createEngineServer, listenOnSocket, type Route } from '@berth/engine-ap
 import type { Runtime } from '@berth/runtime'
 import { buildRoutes } from './build/build.controller.js'
 import { controlServer } from './build/buildkit/control-server.grpc.js'
+import { KeptContexts } from './build/buildkit/kept-contexts.js'
 import { sessionRoutes } from './build/buildkit/session.controller.js'
 import { Sessions } from './build/buildkit/sessions.js'
 import { Uploads } from './build/buildkit/uploads.js'
@@ -34,8 +35,9 @@ export async function startEngineApi(options: EngineApiOptions): Promise<{ close
   const { runtime, clock, logger } = options
   const counters = new EngineCounters()
   const stop = new AbortController()
+  const kept = new KeptContexts()
   const server = createEngineServer({
-    routes: counted(routesOf(options, counters), counters),
+    routes: counted(routesOf(options, counters, kept), counters),
     server: {
       apiVersion: API_VERSION,
       minApiVersion: MIN_API_VERSION,
@@ -51,11 +53,12 @@ export async function startEngineApi(options: EngineApiOptions): Promise<{ close
     close: async () => {
       stop.abort(new Error('the engine API is closing'))
       await server.close()
+      await kept.clear()
     },
   }
 }
 
-function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly Route[] {
+function routesOf(options: EngineApiOptions, counters: EngineCounters, kept: KeptContexts): readonly Route[] {
   const { runtime, clock } = options
   const engine = { ...options.engine, apiVersion: API_VERSION, minApiVersion: MIN_API_VERSION }
   const nowMs = () => clock.nowMs()
@@ -63,10 +66,18 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters): readonly
   return [
     ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
-    ...buildRoutes({ runtime, clock, nowMs, sessions, uploads: new Uploads(clock), running: new Map() }),
+    ...buildRoutes({
+      runtime,
+      clock,
+      nowMs,
+      sessions,
+      kept,
+      uploads: new Uploads(clock),
+      running: new Map(),
+    }),
     ...sessionRoutes({
       ...{ sessions, logger: options.logger },
-      control: controlServer({ runtime, clock, sessions }),
+      control: controlServer({ runtime, clock, sessions, kept }),
     }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),

@@ -11,12 +11,14 @@ export interface BuildClientOptions {
   readonly files?: Readonly<Record<string, string>>
   /** What `docker build -` has. */
   readonly stdin?: Buffer
+  /** Told of each file whose content is asked for. */
+  readonly onContent?: (path: string) => void
   /** Told of each look at the files, with what the builder said of it. */
   readonly onFiles?: (metadata: Readonly<Record<string, unknown>>) => void
 }
 
 /** What docker's clients serve on the connection that they made for a session: these files, and one of each of the rest. */
-export function buildClient({ files = {}, stdin, onFiles }: BuildClientOptions = {}): Server {
+export function buildClient({ files = {}, stdin, onFiles, onContent }: BuildClientOptions = {}): Server {
   const server = new Server()
   server.addService(fileSync.FileSyncService, <fileSync.FileSyncServer>{
     diffCopy: (call) => {
@@ -41,6 +43,7 @@ export function buildClient({ files = {}, stdin, onFiles }: BuildClientOptions =
       call.write(Packet.fromPartial({ type: Kind.PACKET_STAT }))
       call.on('data', ({ type, id }: fileSync.Packet) => {
         if (type === Kind.PACKET_REQ) {
+          onContent?.(sent[id] ?? '')
           call.write(Packet.fromPartial({ type: Kind.PACKET_DATA, id, data: bodyOf(id) }))
           call.write(Packet.fromPartial({ type: Kind.PACKET_DATA, id }))
         }

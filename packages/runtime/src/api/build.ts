@@ -90,6 +90,17 @@ export interface Builds {
    */
   openContext(archive: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<BuildContext>
   /**
+   * Makes a context that was opened here another one, for who knows what has changed: `removed` (asked for when the archive has come) goes, what
+   * the archive has replaces what is there. A context of which that failed is released.
+   * @throws as `openContext`
+   */
+  updateContext(
+    context: BuildContext,
+    archive: AsyncIterable<Uint8Array>,
+    removed: () => readonly string[],
+    signal?: AbortSignal,
+  ): Promise<BuildContext>
+  /**
    * A context by its address: a repository (`https://host/a.git#ref:directory`), an archive, or a Dockerfile without any context.
    * @throws build.source_unreachable, build.source_refused, build.source_missing, build.context_invalid, archive.invalid, host.disk_full
    */

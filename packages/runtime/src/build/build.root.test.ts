@@ -174,6 +174,25 @@ test('stages are built beside each other, only what the target needs runs, and f
   expect(runs).toHaveLength(2)
 })
 
+test('a linked COPY is made once and stands on any base, whose own files it does not see', async () => {
+  const cachedOn = async (lines: readonly string[]) => {
+    const cached: boolean[] = []
+    const onEvent = (event: BuildEvent) => {
+      if (event.kind === 'step_ended') cached.push(event.isCached)
+    }
+    const text = [...lines, 'COPY --link a /deep/er/a'].join('\n')
+    const image = await build(text, { a: 'linked to any base' }, 1, { onEvent })
+    return { image, isCached: cached.at(-1) }
+  }
+  const first = await cachedOn(['FROM base:1'])
+  const second = await cachedOn(['FROM base:1', 'RUN mkdir -m 700 /deep && echo own > /deep/own'])
+  expect([first.isCached, second.isCached]).toEqual([false, true])
+  expect(second.image.diffIds.at(-1)).toBe(first.image.diffIds.at(-1))
+  for (const { image } of [first, second])
+    expect(await linesOf(image, 'cat /deep/er/a')).toEqual(['linked to any base'])
+  expect(await linesOf(second.image, 'cat /deep/own')).toEqual(['own'])
+})
+
 test('what is unchanged comes from the cache, also after a restart; B11: a changed file, argument or base does not', async () => {
   const dockerfile = 'FROM base:1\nARG V=1\nCOPY a /a\nRUN date +%N > /when; echo $V\n'
   const cachedOf = async (

@@ -27,11 +27,7 @@ export class Contexts {
     try {
       mkdirSync(`${place}/files`, { recursive: true, mode: 0o700 })
       const file = `${place}/archive`
-      await pipeline(
-        Readable.from(archive, { objectMode: false }),
-        createWriteStream(file, { mode: 0o600 }),
-        { signal },
-      )
+      await receive(archive, file, signal)
       await this.workers.ask({ op: 'unpack', archive: file, directory: `${place}/files` }, 'done', signal)
       rmSync(file)
       return { dir: `${place}/files`, release }
@@ -41,9 +37,41 @@ export class Contexts {
     }
   }
 
+  /**
+   * Makes an opened context another one: what is not in it any more goes, what the archive has comes. When that fails it is released.
+   * `removed` is asked for when the archive has come.
+   * @throws as `open`
+   */
+  async update(
+    context: BuildContext,
+    archive: AsyncIterable<Uint8Array>,
+    removed: () => readonly string[],
+    signal: AbortSignal,
+  ): Promise<BuildContext> {
+    this.workers.warm(2)
+    const file = `${context.dir}/../archive`
+    try {
+      await receive(archive, file, signal)
+      const request = { op: 'unpack', archive: file, directory: context.dir } as const
+      await this.workers.ask({ ...request, removed: removed().map(latin1) }, 'done', signal)
+      rmSync(file)
+      return context
+    } catch (error) {
+      await context.release()
+      throw diskFull(error, context.dir) ?? error
+    }
+  }
+
   /** What a killed agent left. */
   recover(): void {
     if (existsSync(this.dir))
       rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 }
+
+const latin1 = (path: string): string => Buffer.from(path).toString('latin1')
+
+const receive = (archive: AsyncIterable<Uint8Array>, file: string, signal: AbortSignal): Promise<void> =>
+  pipeline(Readable.from(archive, { objectMode: false }), createWriteStream(file, { mode: 0o600 }), {
+    signal,
+  })

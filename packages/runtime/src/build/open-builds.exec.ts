@@ -119,6 +119,8 @@ export function openBuilds(deps: BuildsDeps): BuildsModule {
     builds: {
       provenance: async (image) => provenance.find(store.get(image).id),
       openContext: (archive, signal = NEVER) => contexts.open(archive, signal),
+      updateContext: (context, archive, removed, signal = NEVER) =>
+        contexts.update(context, archive, removed, signal),
       openRemoteContext: (address, signal = NEVER) => sources.openContext(address, signal),
       cache: () => records.list().map((record) => cacheRecord(record, cache.isHeld(record.key))),
       prune,

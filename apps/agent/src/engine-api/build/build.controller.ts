@@ -87,10 +87,11 @@ const PRUNE_FILTERS = [
 ] as const
 
 /** `docker builder prune`. */
-async function prune({ runtime, nowMs }: BuildEndpointDeps, call: Call): Promise<void> {
+async function prune({ runtime, kept, nowMs }: BuildEndpointDeps, call: Call): Promise<void> {
   const filters = Filters.parse(call.query.string('filters'), PRUNE_FILTERS)
   // `docker system prune` says these to everybody; records of the cache have no labels, so none of them fits.
   if (filters.has('label')) return call.json(200, { CachesDeleted: null, SpaceReclaimed: 0 })
+  await kept.clear()
   const [until] = [...filters.get('until'), ...filters.get('unused-for')]
   const keepBytes = call.query.int('keep-storage')
   const ids = filters.get('id')

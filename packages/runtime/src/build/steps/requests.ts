@@ -3,8 +3,13 @@ export type WorkRequest =
   | LayerRequest
   | CopyRequest
   | DigestRequest
-  /** A build context's archive into a directory that is there. */
-  | { readonly op: 'unpack'; readonly archive: string; readonly directory: string }
+  /** A build context's archive into a directory that is there, from which `removed` goes first. */
+  | {
+      readonly op: 'unpack'
+      readonly archive: string
+      readonly directory: string
+      readonly removed?: readonly string[]
+    }
   | { readonly op: 'directory'; readonly view: WrittenView; readonly path: string }
 
 export interface WrittenView {

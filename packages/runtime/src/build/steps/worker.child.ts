@@ -11,6 +11,7 @@ import { mountOverlay } from '../../snapshots/snapshots.store.js'
 import { Copier } from './copy.child.js'
 import { digestSelection } from './digest-selection.exec.js'
 import { LayerTar } from './layer-tar.child.js'
+import { removeBelow } from './remove-below.child.js'
 import type {
   CopyRequest,
   DigestRequest,
@@ -101,7 +102,9 @@ function contentDigest(path: Buffer): string {
 async function unpackContext({
   archive,
   directory,
+  removed = [],
 }: Extract<WorkRequest, { op: 'unpack' }>): Promise<WorkAnswer> {
+  removeBelow(directory, removed)
   const fd = fs.openSync(archive, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
   try {
     const isArchive = fs.fstatSync(fd).size === 0 || (await unpackInto(fd, '', () => directory))

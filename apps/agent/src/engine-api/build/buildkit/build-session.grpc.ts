@@ -2,7 +2,7 @@ import { Fault, fault } from '@berth/core'
 import { buildSecrets, fileSync, sshForward, upload } from '@berth/proto'
 import type { RegistryAuth } from '@berth/runtime'
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import { type PacketStream, receiveArchive } from './receive-archive.js'
+import { type Compare, type PacketStream, receiveArchive } from './receive-archive.js'
 
 /** Which of a client's files. */
 export interface FileFilter {
@@ -27,6 +27,8 @@ export class BuildSession {
   constructor(
     address: string,
     private readonly methods: ReadonlySet<string>,
+    /** What the client calls the place that it builds from; empty when it does not say. */
+    readonly sharedKey = '',
   ) {
     const insecure = credentials.createInsecure()
     this.files = new fileSync.FileSyncClient(address, insecure)
@@ -45,7 +47,7 @@ export class BuildSession {
   }
 
   /** Files as a tar archive. @throws build.session_invalid, build.context_changed, build.session_lost */
-  async *archive(filter: FileFilter, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *archive(filter: FileFilter, signal: AbortSignal, compare?: Compare): AsyncGenerator<Uint8Array> {
     const metadata = new Metadata()
     metadata.set('dir-name', filter.dir)
     addPatterns(metadata, 'exclude-patterns', filter.excludes)
@@ -54,7 +56,7 @@ export class BuildSession {
     const give = () => call.cancel()
     signal.addEventListener('abort', give, { once: true })
     try {
-      yield* receiveArchive(call as unknown as PacketStream)
+      yield* receiveArchive(call as unknown as PacketStream, compare)
       call.end()
     } catch (error) {
       signal.throwIfAborted()

@@ -14,6 +14,7 @@ import type { BuildSession } from './build-session.grpc.js'
 import { BuildTrace } from './build-trace.js'
 import { readContextFile } from './context-file.exec.js'
 import { cacheSourcesOf, cacheTargetOf, settingsOf, tagsOf } from './frontend-options.js'
+import type { KeptContexts } from './kept-contexts.js'
 import { performBuild } from './perform-build.js'
 import { contextFromSession, type SessionContext } from './session-contexts.js'
 import type { Sessions } from './sessions.js'
@@ -23,6 +24,7 @@ export interface ControlDeps {
   readonly runtime: Runtime
   readonly clock: Clock
   readonly sessions: Sessions
+  readonly kept: KeptContexts
 }
 
 const FRONTEND = 'dockerfile.v0'
@@ -129,6 +131,7 @@ class Control {
   }: buildControl.PruneRequest): AsyncGenerator<buildControl.UsageRecord> {
     const { builds } = this.deps.runtime
     const before = new Map(builds.cache().map((record) => [record.id, record]))
+    await this.deps.kept.clear()
     const usedBeforeMs = this.deps.clock.nowMs() - Number(keepDuration / NANOS_PER_MS)
     const { ids } = await builds.prune({
       ...(keepDuration > 0n && !all ? { usedBeforeMs } : {}),
@@ -144,9 +147,9 @@ class Control {
     { session, trace, signal, dockerfile = 'Dockerfile' }: Wanted,
     address: string,
   ): Promise<SessionContext> {
-    const { runtime } = this.deps
+    const { runtime, kept } = this.deps
     if (address === '')
-      return contextFromSession({ runtime, session, trace, signal, read: readContextFile }, dockerfile)
+      return contextFromSession({ runtime, kept, session, trace, signal, read: readContextFile }, dockerfile)
     const own = URL.canParse(address) ? new URL(address) : undefined
     const open = () =>
       own?.host === SESSION_HOST

@@ -74,12 +74,13 @@ afterEach(() => {
 })
 
 /** @returns the session's id */
-async function openSession(options: BuildClientOptions): Promise<string> {
+async function openSession(options: BuildClientOptions, sharedKey = ''): Promise<string> {
   const id = `session-${++serial}`
   const methods = ['/moby.filesync.v1.FileSync/DiffCopy', '/moby.buildkit.secrets.v1.Secrets/GetSecret']
   const socket = await upgraded('/session', {
     'X-Docker-Expose-Session-Uuid': id,
     'X-Docker-Expose-Session-Grpc-Method': methods,
+    'X-Docker-Expose-Session-Sharedkey': sharedKey,
   })
   const server: Server = buildClient(options)
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket)
@@ -167,6 +168,32 @@ describe('a build', () => {
     expect(Buffer.concat(told.flatMap(({ logs }) => logs.map(({ msg }) => msg))).toString()).toBe(
       'of stdin\n',
     )
+  })
+
+  test('from the same place as one before asks for what changed, and has what there is now', async () => {
+    const Dockerfile = 'FROM base:1\nCOPY . /in\nRUN cd /in && ls && cat *\n'
+    const said = async (files: Readonly<Record<string, string>>) => {
+      const contents: string[] = []
+      const session = await openSession(
+        { files: { Dockerfile, ...files }, onContent: (path) => contents.push(path) },
+        'place',
+      )
+      const { told } = await buildAsBuildx({ session })
+      const output = Buffer.concat(told.flatMap(({ logs }) => logs.map(({ msg }) => msg))).toString()
+      return {
+        asked: contents.filter((path) => path !== 'Dockerfile'),
+        output: output.replace(Dockerfile, ''),
+      }
+    }
+    expect(await said({ a: '1\n', b: '2\n' })).toEqual({
+      asked: ['a', 'b'],
+      output: 'Dockerfile\na\nb\n1\n2\n',
+    })
+    expect(await said({ a: '1\n', c: 'three\n' })).toEqual({
+      asked: ['c'],
+      output: 'Dockerfile\na\nc\n1\nthree\n',
+    })
+    expect(await said({ a: 'one\n' })).toEqual({ asked: ['a'], output: 'Dockerfile\na\none\n' })
   })
 
   test('that fails has its words in the vertex and in the answer, and no image', async () => {

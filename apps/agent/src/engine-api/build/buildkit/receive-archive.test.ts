@@ -3,7 +3,7 @@ import { fileSync } from '@berth/proto'
 import { ARCHIVE_END, encodeEntry, paddingOf } from '@berth/runtime'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type PacketStream, receiveArchive } from './receive-archive.js'
+import { type Listing, type PacketStream, receiveArchive } from './receive-archive.js'
 
 const { Packet_PacketType: Kind, Packet } = fileSync
 type Packet = fileSync.Packet
@@ -93,6 +93,21 @@ test('whatever files there are, and in whatever order their contents come, the a
     }),
     { numRuns: 200 },
   )
+})
+
+test('what is known need not come: neither its entry nor its content', async () => {
+  const files = ['a', 'b', 'c'].map((path) => ({ path, body: Buffer.from(path) }))
+  const client = clientOf(files)
+  const parts: Uint8Array[] = []
+  let told: readonly string[] = []
+  const compare = (listing: Listing) => {
+    told = [...listing.keys()]
+    return (path: string) => path !== 'b'
+  }
+  for await (const part of receiveArchive(client, compare)) parts.push(part)
+  expect(told).toEqual(['a', 'b', 'c'])
+  expect(Buffer.concat(parts).equals(expected(files.slice(1, 2)))).toBe(true)
+  expect(client.asked).toEqual([1])
 })
 
 test('of a large file nothing is asked ahead that would have to be held', async () => {

@@ -1,7 +1,7 @@
 import { fault } from '@berth/core'
 import { fileSync } from '@berth/proto'
 import { ARCHIVE_END, type ArchiveEntry, encodeEntry, paddingOf } from '@berth/runtime'
-import { entryOf, hasContent } from './stat-entry.js'
+import { entryOf, hasContent, signatureOf } from './stat-entry.js'
 
 const { Packet_PacketType: Kind } = fileSync
 type Packet = fileSync.Packet
@@ -27,15 +27,26 @@ interface Wanted {
   isWhole: boolean
 }
 
+/** Every file a client has, by path, and all that is told of it but its content. */
+export type Listing = ReadonlyMap<string, string>
+
+/** Looks at what there is, and says which of it need not come. */
+export type Compare = (listing: Listing) => (path: string) => boolean
+
+const EVERYTHING: Compare = () => () => false
+
 /**
  * What a client sends, as a tar archive: unpacking one safely is known (nothing in it leads out of its directory), whatever the client tells.
  * Contents are asked for in order, some ahead, so that they come as they are written.
  * @throws build.session_invalid, build.context_changed
  */
-export async function* receiveArchive(stream: PacketStream): AsyncGenerator<Uint8Array> {
+export async function* receiveArchive(
+  stream: PacketStream,
+  compare: Compare = EVERYTHING,
+): AsyncGenerator<Uint8Array> {
   const packets = stream[Symbol.asyncIterator]()
   try {
-    const entries = await readEntries(packets)
+    const entries = await readEntries(packets, compare)
     // Of no files too it is an archive.
     yield encodeEntry(ROOT)
     yield* new Contents(stream, packets, entries).archive()
@@ -47,15 +58,24 @@ export async function* receiveArchive(stream: PacketStream): AsyncGenerator<Uint
   }
 }
 
-async function readEntries(packets: AsyncIterator<Packet>): Promise<readonly (ArchiveEntry | undefined)[]> {
+async function readEntries(
+  packets: AsyncIterator<Packet>,
+  compare: Compare,
+): Promise<readonly (ArchiveEntry | undefined)[]> {
   const entries: (ArchiveEntry | undefined)[] = []
+  const [paths, listing] = [[] as string[], new Map<string, string>()]
   for (;;) {
     const { type, stat, data } = await nextOf(packets)
     if (type === Kind.PACKET_ERR) throw refused(Buffer.from(data).toString())
     if (type !== Kind.PACKET_STAT) throw refused('contents come before they were asked for')
-    if (!stat) return entries
-    if (entries.push(entryOf(stat)) > ENTRIES_MAX) throw refused(`more than ${ENTRIES_MAX} files`)
+    if (!stat) break
+    const entry = entryOf(stat)
+    if (entries.push(entry) > ENTRIES_MAX) throw refused(`more than ${ENTRIES_MAX} files`)
+    paths.push(stat.path)
+    if (entry) listing.set(stat.path, signatureOf(stat))
   }
+  const isKnown = compare(listing)
+  return entries.map((entry, id) => (entry && isKnown(paths[id] ?? '') ? undefined : entry))
 }
 
 class Contents {

@@ -7,6 +7,7 @@ import { parseBuildQuery } from '../build-query.js'
 import type { BuildSession } from './build-session.grpc.js'
 import { BuildTrace } from './build-trace.js'
 import { readContextFile } from './context-file.exec.js'
+import type { KeptContexts } from './kept-contexts.js'
 import { performBuild } from './perform-build.js'
 import { contextFromSession, type SessionContext } from './session-contexts.js'
 import type { Sessions } from './sessions.js'
@@ -17,6 +18,7 @@ export interface SessionBuildDeps {
   readonly clock: Clock
   readonly sessions: Sessions
   readonly uploads: Uploads
+  readonly kept: KeptContexts
   /** Builds that go on, by the id their client gave. */
   readonly running: Map<string, AbortController>
 }
@@ -66,13 +68,13 @@ interface Wanted {
 }
 
 async function contextOf(
-  { runtime, uploads }: SessionBuildDeps,
+  { runtime, uploads, kept }: SessionBuildDeps,
   { query }: Call,
   { session, trace, signal, dockerfile = 'Dockerfile' }: Wanted,
 ): Promise<SessionContext> {
   const remote = query.string('remote') ?? ''
   if (remote === 'client-session') {
-    const options = { runtime, session, trace, signal, read: readContextFile }
+    const options = { runtime, kept, session, trace, signal, read: readContextFile }
     return contextFromSession(options, dockerfile)
   }
   const open = (): Promise<BuildContext> =>

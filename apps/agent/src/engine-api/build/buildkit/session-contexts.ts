@@ -2,6 +2,8 @@ import { fault } from '@berth/core'
 import type { BuildContext, Runtime } from '@berth/runtime'
 import type { BuildSession } from './build-session.grpc.js'
 import type { BuildTrace } from './build-trace.js'
+import type { KeptContexts } from './kept-contexts.js'
+import type { Listing } from './receive-archive.js'
 
 /** What a build begins with, from wherever its client has it. */
 export interface SessionContext {
@@ -12,6 +14,7 @@ export interface SessionContext {
 
 export interface ContextOptions {
   readonly runtime: Runtime
+  readonly kept: KeptContexts
   readonly session: BuildSession
   readonly trace: BuildTrace
   readonly signal: AbortSignal
@@ -42,14 +45,40 @@ export async function contextFromSession(
     ownIgnore === undefined ? readFiles(options, 'context', ['.dockerignore']) : [ownIgnore],
   )
   const excludes = ignore === undefined ? [] : linesOf(ignore)
-  const context = await trace.during('[internal] load build context', () =>
-    options.runtime.builds.openContext(
-      options.session.archive({ dir: 'context', excludes }, options.signal),
-      options.signal,
-    ),
-  )
+  const context = await trace.during('[internal] load build context', () => mainContext(options, excludes))
   return { context, dockerfileText: text, ignoreText: ignore ?? '' }
 }
+
+/** Only what changed since the last build from the same place comes; after this one it is kept for the next. */
+async function mainContext(
+  { runtime, session, signal, kept }: ContextOptions,
+  excludes: readonly string[],
+): Promise<BuildContext> {
+  const { sharedKey } = session
+  if (sharedKey === '')
+    return runtime.builds.openContext(session.archive({ dir: 'context', excludes }, signal), signal)
+  const before = kept.take(sharedKey)
+  let listing: Listing = new Map()
+  const compare = (now: Listing) => {
+    listing = now
+    return (path: string) => before !== undefined && before.listing.get(path) === now.get(path)
+  }
+  const archive = session.archive({ dir: 'context', excludes }, signal, compare)
+  const removed = () => [...(before?.listing.keys() ?? [])].filter((path) => !listing.has(path))
+  const { dir, release } = await (before
+    ? runtime.builds.updateContext(before.context, archive, removed, signal)
+    : runtime.builds.openContext(archive, signal))
+  const context = { dir, release }
+  return { dir, release: () => kept.put(sharedKey, { context, listing, sizeBytes: sizeOf(listing) }) }
+}
+
+/** Of a listing's files. */
+const sizeOf = (listing: Listing): number =>
+  [...listing.values()].reduce(
+    (sum, signature) => sum + Number((JSON.parse(signature) as unknown[])[SIZE]),
+    0,
+  )
+const SIZE = 3
 
 const linesOf = (text: string): readonly string[] =>
   text

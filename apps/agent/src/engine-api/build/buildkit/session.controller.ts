@@ -6,6 +6,7 @@ import { openSessionChannel } from './session-channel.exec.js'
 import type { Sessions } from './sessions.js'
 
 const ID = 'x-docker-expose-session-uuid'
+const SHARED_KEY = 'x-docker-expose-session-sharedkey'
 const METHODS = 'x-docker-expose-session-grpc-method'
 
 export interface SessionEndpointDeps {
@@ -41,7 +42,7 @@ async function session({ sessions, logger }: SessionEndpointDeps, call: Call): P
   const methods = [call.headers[METHODS] ?? []].flat().flatMap((text) => text.toLowerCase().split(/,\s*/))
   const connection = call.hijack('application/vnd.docker.raw-stream')
   const channel = await openSessionChannel(connection)
-  const opened = new BuildSession(channel.address, new Set(methods))
+  const opened = new BuildSession(channel.address, new Set(methods), String(call.headers[SHARED_KEY] ?? ''))
   sessions.add(id, opened)
   logger.debug({ session: id }, 'a build session was opened')
   await new Promise<void>((resolve) => {

@@ -37,6 +37,26 @@ export function entryOf(stat: fileSync.Stat): ArchiveEntry | undefined {
   }
 }
 
+/** Two files of the same signature have the same content, as far as times and sizes tell. */
+export const signatureOf = (stat: fileSync.Stat): string => {
+  const { mode, uid, gid, size, modTime, linkname, devmajor, devminor, xattrs } = stat
+  const attributes = Object.entries(xattrs).map(([name, value]) => [
+    name,
+    Buffer.from(value).toString('base64'),
+  ])
+  return JSON.stringify([
+    mode,
+    uid,
+    gid,
+    `${size}`,
+    `${modTime}`,
+    linkname,
+    `${devmajor}`,
+    `${devminor}`,
+    attributes,
+  ])
+}
+
 /** Whether its content can be asked for. */
 export const hasContent = (entry: ArchiveEntry | undefined): entry is ArchiveEntry =>
   entry?.type === 'file' && entry.sizeBytes > 0
