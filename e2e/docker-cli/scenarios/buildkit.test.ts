@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { buildKit, buildKitCli } from '../support/buildkit-cli.js'
@@ -68,6 +68,17 @@ describe.skipIf(!buildKitCli)('DOCKER_BUILDKIT=1 docker build', { timeout: TEST_
     const last = await built(dir)
     expect(cachedSteps(last.said)).toEqual([])
     expect(await inside(last.name, 'cat /copy')).toEqual(['changed'])
+  })
+
+  test('a build from the same place has what is there now: new, changed and gone', async () => {
+    const dir = context(`FROM ${TINY}\nCOPY . /in\n`, { kept: 'k\n', changed: 'old\n', 'gone/file': 'g\n' })
+    await built(dir)
+    rmSync(join(dir, 'gone'), { recursive: true })
+    writeFileSync(join(dir, 'changed'), 'new!\n')
+    writeFileSync(join(dir, 'added'), 'a\n')
+    const { name } = await built(dir)
+    const script = 'cd /in && ls && cat added changed kept'
+    expect(await inside(name, script)).toEqual(['Dockerfile', 'added', 'changed', 'kept', 'a', 'new!', 'k'])
   })
 
   test('-q prints the id and nothing else', async () => {
