@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +7,7 @@ import { systemClock } from '@berth/core'
 import { run } from '../command.exec.js'
 import { BASE } from './debian-base.exec.js'
 import { loadImage, removeImage, stream } from './image-gauges.client.js'
-import type { OpenGauge } from './subject.js'
+import type { OpenGauge, Subject } from './subject.js'
 
 /** Three stages, twelve steps, no network: a program is put together, data are packed, and a third stage takes both. */
 const DOCKERFILE = `FROM ${BASE} AS program
@@ -38,6 +39,27 @@ function writeContext(dir: string): void {
     writeFileSync(join(dir, 'app', `${at}.js`), `export const a${at} = 1\n`.repeat(100))
 }
 
+/** The last major version whose command line speaks BuildKit's protocol itself, and where Debian 12 has it beside a newer one. */
+const SESSION_MAJOR = 20
+const sessionCli = ['docker', '/usr/bin/docker'].find((program) => {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
+  return Number(/version (\d+)\./.exec(stdout ?? '')?.[1]) === SESSION_MAJOR
+})
+
+/** Milliseconds of the command line from its start to its end. */
+async function buildBySession(
+  { cli }: Subject,
+  program: string,
+  dir: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const env = { ...cli.env, DOCKER_BUILDKIT: '1' }
+  const began = systemClock.monotonicMs()
+  await run(program, [...cli.global, 'build', '-q', '-t', name, dir], { signal, env })
+  return systemClock.monotonicMs() - began
+}
+
 /**
  * By the API's own builder: dockerd's classic one, and podman's, which is buildah. Each measurement is one cold build of a source that was never
  * seen, the same again, and again with one file of the last stage changed.
@@ -62,7 +84,14 @@ export const buildGauge: OpenGauge = async (subject, bench) => {
       const cold = await build()
       const cached = await build()
       writeFileSync(join(dir, 'app', '7.js'), `// ${seed}\n`)
-      return { 'build-cold': cold, 'build-cached': cached, 'build-changed': await build() }
+      const changed = await build()
+      const figures = { 'build-cold': cold, 'build-cached': cached, 'build-changed': changed }
+      if (!sessionCli || subject.name === 'podman') return figures
+      await buildBySession(subject, sessionCli, dir, name, bench.signal)
+      return {
+        ...figures,
+        'build-session': await buildBySession(subject, sessionCli, dir, name, bench.signal),
+      }
     },
     close: async () => {
       rmSync(dir, { recursive: true, force: true })

@@ -50,6 +50,7 @@ export const ROWS = {
   load: row('load', 'ms', 'load of the same from an archive'),
   'build-cold': row('build', 'ms', 'build: 12 steps, 3 stages on Debian, nothing cached'),
   'build-cached': row('build', 'ms', 'build: the same again'),
+  'build-session': row('build', 'ms', 'build: the same again, BuildKit’s protocol, command line'),
   'build-changed': row('build', 'ms', 'build: again with one file changed'),
 } as const
 
