@@ -211,7 +211,10 @@ describe('ADD of a repository', () => {
     await expect(built(['FROM base:1', `ADD ${url()}#main:away /r`])).rejects.toMatchObject({
       code: 'build.source_missing',
     })
-    served.set('/moved.git/info/refs', { status: 301, headers: { location: `${url()}/info/refs` } })
+    served.set('/moved.git/info/refs', {
+      status: 301,
+      headers: { location: `${url()}/info/refs?service=git-upload-pack` },
+    })
     await expect(built(['FROM base:1', `ADD ${base}/moved.git /r`])).rejects.toMatchObject({
       code: 'build.source_unreachable',
     })

@@ -53,18 +53,7 @@ export class BuildSession {
     addPatterns(metadata, 'exclude-patterns', filter.excludes)
     addPatterns(metadata, 'followpaths', filter.only)
     const call = this.files.diffCopy(metadata)
-    const give = () => call.cancel()
-    signal.addEventListener('abort', give, { once: true })
-    try {
-      yield* receiveArchive(call as unknown as PacketStream, compare)
-      call.end()
-    } catch (error) {
-      signal.throwIfAborted()
-      throw inWords(error)
-    } finally {
-      signal.removeEventListener('abort', give)
-      call.cancel()
-    }
+    yield* following(call, receiveArchive(call as unknown as PacketStream, compare), signal)
   }
 
   /** An archive that the client has on its stdin, by the address it gave it. @throws build.session_lost */
@@ -73,17 +62,8 @@ export class BuildSession {
     metadata.set('urlpath', address.pathname)
     metadata.set('urlhost', address.host)
     const call = this.uploads.pull(metadata)
-    const give = () => call.cancel()
-    signal.addEventListener('abort', give, { once: true })
-    try {
-      for await (const { data } of call as AsyncIterable<upload.BytesMessage>) yield data
-    } catch (error) {
-      signal.throwIfAborted()
-      throw inWords(error)
-    } finally {
-      signal.removeEventListener('abort', give)
-      call.cancel()
-    }
+    for await (const { data } of following(call, call as AsyncIterable<upload.BytesMessage>, signal))
+      yield data
   }
 
   /** Undefined where the client has none. */
@@ -129,6 +109,25 @@ function addPatterns(metadata: Metadata, key: string, patterns: readonly string[
   const isEscaped = patterns.some((pattern) => !/^[ -~]*$/.test(pattern))
   for (const pattern of patterns) metadata.add(key, isEscaped ? encodeURIComponent(pattern) : pattern)
   if (isEscaped) metadata.set(`${key}-encoded`, '1')
+}
+
+/** What a call gives; the call ends with it, or when the signal aborts. @throws the signal's reason, build.session_… */
+async function* following<T>(
+  call: { cancel(): void },
+  parts: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
+  const give = () => call.cancel()
+  signal.addEventListener('abort', give, { once: true })
+  try {
+    yield* parts
+  } catch (error) {
+    signal.throwIfAborted()
+    throw inWords(error)
+  } finally {
+    signal.removeEventListener('abort', give)
+    call.cancel()
+  }
 }
 
 type Done<T> = (error: ServiceError | null, answer: T) => void
