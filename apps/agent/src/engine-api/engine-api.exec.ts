@@ -4,6 +4,7 @@ import type { Runtime } from '@berth/runtime'
 import { buildRoutes } from './build/build.controller.js'
 import { controlServer } from './build/buildkit/control-server.grpc.js'
 import { KeptContexts } from './build/buildkit/kept-contexts.js'
+import { PrivateDirectories } from './build/buildkit/private-directory.exec.js'
 import { sessionRoutes } from './build/buildkit/session.controller.js'
 import { Sessions } from './build/buildkit/sessions.js'
 import { Uploads } from './build/buildkit/uploads.js'
@@ -36,8 +37,9 @@ export async function startEngineApi(options: EngineApiOptions): Promise<{ close
   const counters = new EngineCounters()
   const stop = new AbortController()
   const kept = new KeptContexts()
+  const directories = new PrivateDirectories(options.socket)
   const server = createEngineServer({
-    routes: counted(routesOf(options, counters, kept), counters),
+    routes: counted(routesOf(options, counters, { kept, directories }), counters),
     server: {
       apiVersion: API_VERSION,
       minApiVersion: MIN_API_VERSION,
@@ -48,6 +50,7 @@ export async function startEngineApi(options: EngineApiOptions): Promise<{ close
     logger,
   })
   await listenOnSocket(server.http, options.socket)
+  directories.recover()
   void countEvents(runtime, counters, clock, stop.signal)
   return {
     close: async () => {
@@ -58,7 +61,11 @@ export async function startEngineApi(options: EngineApiOptions): Promise<{ close
   }
 }
 
-function routesOf(options: EngineApiOptions, counters: EngineCounters, kept: KeptContexts): readonly Route[] {
+function routesOf(
+  options: EngineApiOptions,
+  counters: EngineCounters,
+  { kept, directories }: { readonly kept: KeptContexts; readonly directories: PrivateDirectories },
+): readonly Route[] {
   const { runtime, clock } = options
   const engine = { ...options.engine, apiVersion: API_VERSION, minApiVersion: MIN_API_VERSION }
   const nowMs = () => clock.nowMs()
@@ -67,17 +74,13 @@ function routesOf(options: EngineApiOptions, counters: EngineCounters, kept: Kep
     ...containerRoutes({ runtime, clock, logger: options.logger }),
     ...imageRoutes({ runtime, nowMs }),
     ...buildRoutes({
-      runtime,
-      clock,
-      nowMs,
-      sessions,
-      kept,
+      ...{ runtime, clock, nowMs, sessions, kept, directories },
       uploads: new Uploads(clock),
       running: new Map(),
     }),
     ...sessionRoutes({
-      ...{ sessions, logger: options.logger },
-      control: controlServer({ runtime, clock, sessions, kept }),
+      ...{ sessions, directories, logger: options.logger },
+      control: controlServer({ runtime, clock, sessions, kept, directories }),
     }),
     ...imageTransferRoutes({ runtime, nowMs }),
     ...volumeRoutes(runtime),

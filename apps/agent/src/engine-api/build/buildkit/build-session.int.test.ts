@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { type Server, ServerCredentials } from '@grpc/grpc-js'
@@ -8,6 +8,7 @@ import { buildClient } from '../../../testing/build-client.js'
 import { AgentSockets } from './agent-sockets.exec.js'
 import { BuildSession } from './build-session.grpc.js'
 import { forwardToClient } from './forward-agent.grpc.js'
+import { PrivateDirectories } from './private-directory.exec.js'
 import { openSessionChannel } from './session-channel.exec.js'
 
 const NEVER = new AbortController().signal
@@ -40,7 +41,7 @@ beforeEach(async () => {
     onFiles: (metadata) => asked.push(metadata),
   })
   client.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(theirs)
-  const channel = await openSessionChannel(ours)
+  const channel = await openSessionChannel(ours, mkdtempSync(`${dir}/channel-`))
   session = new BuildSession(channel.address, new Set(METHODS))
   close = () => {
     session.close()
@@ -120,7 +121,10 @@ test('a secret is its bytes, or none', async () => {
 test('an agent is reached through a socket, which goes with the build', async () => {
   expect(await session.hasAgent('default')).toBe(true)
   expect(await session.hasAgent('other')).toBe(false)
-  const sockets = new AgentSockets((id, connection) => forwardToClient(session.agents, id, connection))
+  const sockets = new AgentSockets(
+    () => mkdtempSync(`${dir}/agents-`),
+    (id, connection) => forwardToClient(session.agents, id, connection),
+  )
   const path = await sockets.pathOf('default')
   expect(await sockets.pathOf('default')).toBe(path)
   const program = connect(path)
@@ -140,8 +144,17 @@ test('what a client does not serve is not asked for', async () => {
 })
 
 test('nothing of a session that ended is left', async () => {
-  const before = readdirSync(tmpdir()).filter((name) => name.startsWith('berth-session-'))
+  await session.secret('known')
   close()
-  const after = readdirSync(tmpdir()).filter((name) => name.startsWith('berth-session-'))
-  expect(after.length).toBeLessThanOrEqual(before.length)
+  expect(readdirSync(dir).filter((name) => name.startsWith('channel-'))).toEqual([])
+})
+
+test('what a killed agent left beside its socket goes, and nothing else', () => {
+  for (const name of ['d.sock.build-abc', 'd.sock.build-def', 'other.sock.build-abc', 'd.sock-build'])
+    mkdirSync(`${dir}/${name}`)
+  const directories = new PrivateDirectories(`${dir}/d.sock`)
+  directories.recover()
+  expect(readdirSync(dir).sort()).toEqual(expect.arrayContaining(['d.sock-build', 'other.sock.build-abc']))
+  expect(readdirSync(dir).some((name) => name.startsWith('d.sock.build-'))).toBe(false)
+  expect(statSync(directories.make()).mode & 0o777).toBe(0o700)
 })

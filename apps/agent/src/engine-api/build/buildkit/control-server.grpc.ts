@@ -16,6 +16,7 @@ import { readContextFile } from './context-file.exec.js'
 import { cacheSourcesOf, cacheTargetOf, settingsOf, tagsOf } from './frontend-options.js'
 import type { KeptContexts } from './kept-contexts.js'
 import { performBuild } from './perform-build.js'
+import type { PrivateDirectories } from './private-directory.exec.js'
 import { contextFromSession, type SessionContext } from './session-contexts.js'
 import type { Sessions } from './sessions.js'
 import { type Solve, Solves } from './solves.js'
@@ -25,6 +26,7 @@ export interface ControlDeps {
   readonly clock: Clock
   readonly sessions: Sessions
   readonly kept: KeptContexts
+  readonly directories: PrivateDirectories
 }
 
 const FRONTEND = 'dockerfile.v0'
@@ -182,7 +184,8 @@ class Control {
     const context = () =>
       this.context({ session, trace, signal, dockerfile: settings.dockerfile }, options.context ?? '')
     solve.image = await performBuild({
-      ...{ runtime: this.deps.runtime, session, trace, signal, context },
+      ...this.deps,
+      ...{ session, trace, signal, context },
       settings: {
         ...settings,
         ...cacheTargetOf(request.cache?.exports ?? []),

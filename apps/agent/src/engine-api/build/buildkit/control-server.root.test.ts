@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
 import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { silentLogger, systemClock } from '@berth/core'
@@ -62,7 +63,7 @@ let gateway: buildGateway.LLBBridgeClient
 let ends: (() => void)[]
 let serial = 0
 beforeEach(async () => {
-  const channel = await openSessionChannel(await upgraded('/grpc'))
+  const channel = await openSessionChannel(await upgraded('/grpc'), mkdtempSync(`${host.dir}/channel-`))
   control = new buildControl.ControlClient(channel.address, credentials.createInsecure())
   gateway = new buildGateway.LLBBridgeClient(channel.address, credentials.createInsecure(), {
     channelOverride: control.getChannel(),

@@ -5,10 +5,12 @@ import { AgentSockets } from './agent-sockets.exec.js'
 import type { BuildSession } from './build-session.grpc.js'
 import type { BuildTrace } from './build-trace.js'
 import { forwardToClient } from './forward-agent.grpc.js'
+import type { PrivateDirectories } from './private-directory.exec.js'
 import type { SessionContext } from './session-contexts.js'
 
 export interface SessionBuild {
   readonly runtime: Runtime
+  readonly directories: PrivateDirectories
   readonly session: BuildSession
   readonly trace: BuildTrace
   readonly settings: BuildSettings
@@ -19,7 +21,10 @@ export interface SessionBuild {
 /** One build whose client serves its files, logins, secrets and agents. @throws as a build, in docker's words */
 export async function performBuild(build: SessionBuild): Promise<ImageRecord> {
   const { runtime, session, trace, settings, signal } = build
-  const agents = new AgentSockets((id, connection) => forwardToClient(session.agents, id, connection))
+  const agents = new AgentSockets(
+    () => build.directories.make(),
+    (id, connection) => forwardToClient(session.agents, id, connection),
+  )
   try {
     const { context, ...texts } = await build.context()
     try {

@@ -9,6 +9,7 @@ import { BuildTrace } from './build-trace.js'
 import { readContextFile } from './context-file.exec.js'
 import type { KeptContexts } from './kept-contexts.js'
 import { performBuild } from './perform-build.js'
+import type { PrivateDirectories } from './private-directory.exec.js'
 import { contextFromSession, type SessionContext } from './session-contexts.js'
 import type { Sessions } from './sessions.js'
 import type { Uploads } from './uploads.js'
@@ -19,6 +20,7 @@ export interface SessionBuildDeps {
   readonly sessions: Sessions
   readonly uploads: Uploads
   readonly kept: KeptContexts
+  readonly directories: PrivateDirectories
   /** Builds that go on, by the id their client gave. */
   readonly running: Map<string, AbortController>
 }
@@ -51,7 +53,7 @@ export async function buildWithSession(deps: SessionBuildDeps, call: Call): Prom
   try {
     await out.run(async () => {
       const context = () => contextOf(deps, call, { session, trace, signal, dockerfile: settings.dockerfile })
-      const image = await performBuild({ runtime: deps.runtime, session, trace, settings, signal, context })
+      const image = await performBuild({ ...deps, session, trace, settings, signal, context })
       out.tell({ id: IMAGE, aux: { ID: image.id } })
       if (query.bool('q')) out.tell({ stream: `${image.id}\n` })
     })

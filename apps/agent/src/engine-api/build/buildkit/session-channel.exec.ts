@@ -1,6 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { fault } from '@berth/core'
 
@@ -12,11 +11,9 @@ export interface SessionChannel {
 
 /**
  * gRPC clients make their connections themselves, and a session's is the one that the client of the API made: so one is taken at a socket that
- * nobody else can reach, and led to it. A second is never taken.
+ * nobody else can reach, in a directory that goes with it, and led to it. A second is never taken.
  */
-export async function openSessionChannel(connection: Duplex): Promise<SessionChannel> {
-  const dir = mkdtempSync(`${tmpdir()}/berth-session-`)
-  chmodSync(dir, 0o700)
+export async function openSessionChannel(connection: Duplex, dir: string): Promise<SessionChannel> {
   const path = `${dir}/s`
   const server = createServer((near) => {
     server.close()

@@ -2,6 +2,7 @@ import { fault, type Logger } from '@berth/core'
 import type { Call, Route } from '@berth/engine-api'
 import type { ConnectionInjector } from '@grpc/grpc-js'
 import { BuildSession } from './build-session.grpc.js'
+import type { PrivateDirectories } from './private-directory.exec.js'
 import { openSessionChannel } from './session-channel.exec.js'
 import type { Sessions } from './sessions.js'
 
@@ -11,6 +12,7 @@ const METHODS = 'x-docker-expose-session-grpc-method'
 
 export interface SessionEndpointDeps {
   readonly sessions: Sessions
+  readonly directories: PrivateDirectories
   readonly logger: Logger
   /** What clients of BuildKit call. */
   readonly control: ConnectionInjector
@@ -30,7 +32,7 @@ async function control(deps: SessionEndpointDeps, call: Call): Promise<void> {
   deps.control.injectConnection(call.hijack('application/vnd.docker.raw-stream'))
 }
 
-async function session({ sessions, logger }: SessionEndpointDeps, call: Call): Promise<void> {
+async function session({ sessions, directories, logger }: SessionEndpointDeps, call: Call): Promise<void> {
   const id = String(call.headers[ID] ?? '')
   if (call.headers.upgrade !== 'h2c' || id === '')
     throw fault.invalidArgument(
@@ -41,7 +43,7 @@ async function session({ sessions, logger }: SessionEndpointDeps, call: Call): P
     throw fault.failedPrecondition('build.session_invalid', `session ${id.slice(0, 100)} is open already`)
   const methods = [call.headers[METHODS] ?? []].flat().flatMap((text) => text.toLowerCase().split(/,\s*/))
   const connection = call.hijack('application/vnd.docker.raw-stream')
-  const channel = await openSessionChannel(connection)
+  const channel = await openSessionChannel(connection, directories.make())
   const opened = new BuildSession(channel.address, new Set(methods), String(call.headers[SHARED_KEY] ?? ''))
   sessions.add(id, opened)
   logger.debug({ session: id }, 'a build session was opened')
