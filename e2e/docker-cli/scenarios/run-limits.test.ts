@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { containerName, docker, idle, inspect, out, sh } from '../support/docker.js'
+import { containerName, docker, idle, inspect, out, sh, until } from '../support/docker.js'
 import { TINY } from '../support/images.js'
 
 /** Reads a limit by its cgroup v1 path, or its v2 path. */
@@ -17,7 +17,8 @@ describe('limits', () => {
 
   test('a process over its --memory is killed, which inspect tells', async () => {
     const name = containerName()
-    const eat = 'x=$(yes | head -c 200000000)'
+    // dockerd listens for this a moment after the start, and misses what comes before.
+    const eat = 'sleep 1; x=$(yes | head -c 200000000)'
     const { code } = await docker(
       'run',
       '--name',
@@ -32,6 +33,7 @@ describe('limits', () => {
       `exec sh -c '${eat}'`,
     )
     expect(code).toBe(137)
+    await until('it is told', async () => (await inspect(name)).State.OOMKilled === true)
     expect((await inspect(name)).State).toMatchObject({ OOMKilled: true, ExitCode: 137 })
   })
 
