@@ -1,4 +1,5 @@
 export * from './api.js'
+export { handedOver } from './content/handed-over.js'
 export { ARCHIVE_END, type ArchiveEntry, encodeEntry, paddingOf } from './files/tar-block.js'
 export { removeCgroupTree } from './host/cgroups.exec.js'
 export { fitsPlatform, formatPlatform } from './images/platform.js'

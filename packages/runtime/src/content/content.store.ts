@@ -19,6 +19,7 @@ import { type Digest, digestHex, digestOf, Fault, failpoint, fault, isDigest } f
 import { blobKey } from '../gc/mark.js'
 import { diskFull } from '../host/disk.js'
 import type { Durability } from './durability.store.js'
+import { giveBack } from './handed-over.js'
 
 export interface Expected {
   readonly digest: Digest
@@ -299,6 +300,7 @@ class BlobWriter {
     const total = pieces.reduce((sum, piece) => sum + piece.length, 0)
     // On a disk that fills up a write may take less than it was given, without an error.
     if (bytesWritten < total) await this.file.writeFile(Buffer.concat(pieces).subarray(bytesWritten))
+    for (const piece of pieces) giveBack(piece)
   }
 
   digest(): Digest {

@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { type Clock, systemClock } from '@berth/core'
 import { FileSystemSync } from '../host/file-system-sync.js'
 import type { Metadata } from '../metadata.store.js'
+
+/** A barrier for the first layer of a pull would take disk and cores from the unpacking of the others: one for all of them costs less and is done as soon. */
+const BARRIER_DELAY_MS = 2_000
 
 /**
  * What was written and may not be on the disk yet. It can be used at once, because the kernel has it; only a power cut in the next seconds can
@@ -11,10 +15,12 @@ export class Durability {
   private readonly disk: FileSystemSync
   private readonly pending = new Set<string>()
   private running: Promise<void> | undefined
+  private hurry = new AbortController()
 
   constructor(
     root: string,
     private readonly metadata: Metadata,
+    private readonly clock: Clock = systemClock,
     private readonly bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
   ) {
     this.disk = new FileSystemSync(root)
@@ -35,6 +41,7 @@ export class Durability {
   private async run(): Promise<void> {
     try {
       while (this.pending.size > 0) {
+        await this.clock.sleep(BARRIER_DELAY_MS, this.hurry.signal).catch(() => {})
         const batch = [...this.pending]
         this.pending.clear()
         await this.disk.sync()
@@ -59,8 +66,10 @@ export class Durability {
     this.metadata.db.prepare('DELETE FROM unsynced WHERE key = ?').run(key)
   }
 
-  /** Everything up to now is on the disk. */
+  /** Everything up to now is on the disk; nothing is waited for but the disk. */
   async settle(): Promise<void> {
+    this.hurry.abort()
     while (this.running) await this.running
+    this.hurry = new AbortController()
   }
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { fault } from '@berth/core'
+import { handedOver } from '../content/handed-over.js'
 
 const CHUNK_BYTES = 1 << 19
 /** Real archives stay far below; a bomb is all ratio (A8). Counted only from a size on that honest zeros of a small layer do not reach. */
@@ -53,7 +54,7 @@ async function* inflated(source: AsyncGenerator<Buffer>): AsyncGenerator<Buffer>
   const transform = compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options)
   feed(transform, first, source).catch((error: unknown) => transform.destroy(error as Error))
   try {
-    yield* transform as AsyncIterable<Buffer>
+    yield* handedOver(transform as AsyncIterable<Buffer>)
   } finally {
     await source.return(undefined)
   }

@@ -3,6 +3,8 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Readable } from 'node:stream'
 import { fault } from '@berth/core'
 import type { RegistryAccess } from '../api.js'
+import { handedOver } from '../content/handed-over.js'
+import { readIntoOneBuffer } from './one-buffer.client.js'
 
 export interface HttpRequest {
   readonly method: string
@@ -20,7 +22,7 @@ export interface HttpResponse {
 
 /** Plain node:http(s), because a registry may have a CA and a client certificate of its own. */
 export class HttpClient {
-  private readonly http = new HttpAgent({ keepAlive: true })
+  private readonly http = readIntoOneBuffer(new HttpAgent({ keepAlive: true }))
   private readonly https: HttpsAgent
 
   constructor(
@@ -28,12 +30,14 @@ export class HttpClient {
     /** No byte for this long, or an answer header that takes longer, ends a request. */
     private readonly idleTimeoutMs: number,
   ) {
-    this.https = new HttpsAgent({
-      keepAlive: true,
-      ...(access?.caPem ? { ca: access.caPem } : {}),
-      ...(access?.clientCertPem ? { cert: access.clientCertPem } : {}),
-      ...(access?.clientKeyPem ? { key: access.clientKeyPem } : {}),
-    })
+    this.https = readIntoOneBuffer(
+      new HttpsAgent({
+        keepAlive: true,
+        ...(access?.caPem ? { ca: access.caPem } : {}),
+        ...(access?.clientCertPem ? { cert: access.clientCertPem } : {}),
+        ...(access?.clientKeyPem ? { key: access.clientKeyPem } : {}),
+      }),
+    )
   }
 
   /** @throws registry.unreachable */
@@ -82,12 +86,11 @@ export class HttpClient {
     })
   }
 
-  /** The body's bytes, as long as at least `minBytes` come in every idle timeout. */
-  async *progressing(body: AsyncIterable<unknown>, minBytes: number): AsyncGenerator<Buffer> {
+  /** The body's bytes, handed over, as long as at least `minBytes` come in every idle timeout. */
+  async *progressing(body: AsyncIterable<Buffer>, minBytes: number): AsyncGenerator<Buffer> {
     let since = performance.now()
     let count = 0
-    for await (const chunk of body) {
-      const bytes = chunk as Buffer
+    for await (const bytes of handedOver(body)) {
       count += bytes.length
       yield bytes
       const now = performance.now()

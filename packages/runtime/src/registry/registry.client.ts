@@ -105,7 +105,7 @@ export class RegistryClient {
     digest: Digest,
     offset: number,
     signal: AbortSignal | undefined,
-  ): Promise<AsyncIterable<unknown>> {
+  ): Promise<AsyncIterable<Buffer>> {
     const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {}
     const response = await this.call(pullScope(repository), {
       method: 'GET',
@@ -380,10 +380,9 @@ export const pullScope = (repository: string): string => `repository:${repositor
 const pushScope = (repository: string): string => `repository:${repository}:pull,push`
 const withSignal = (signal: AbortSignal | undefined) => (signal ? { signal } : {})
 
-async function* skip(source: AsyncIterable<unknown>, count: number): AsyncGenerator<Uint8Array> {
+async function* skip(source: AsyncIterable<Buffer>, count: number): AsyncGenerator<Buffer> {
   let left = count
-  for await (const chunk of source) {
-    const bytes = chunk as Buffer
+  for await (const bytes of source) {
     if (left >= bytes.length) left -= bytes.length
     else {
       yield bytes.subarray(left)

@@ -1,6 +1,6 @@
 import { fault } from '@berth/core'
 import { type Call, familiarName, parseRegistryAuth, type Route } from '@berth/engine-api'
-import { type ImageRecord, parseReference, type Runtime } from '@berth/runtime'
+import { handedOver, type ImageRecord, parseReference, type Runtime } from '@berth/runtime'
 import { noSuchImage } from '../no-such-image.js'
 import { ProgressStream } from '../progress-stream.js'
 import type { ImageEndpointDeps } from './images.controller.js'
@@ -168,7 +168,7 @@ async function load({ runtime, nowMs }: ImageEndpointDeps, call: Call): Promise<
   const report = new TransferReport('load')
   const isQuiet = call.query.bool('quiet')
   await out.run(async () => {
-    const images = await runtime.images.load(call.body, {
+    const images = await runtime.images.load(handedOver(call.body), {
       signal: call.signal,
       onProgress: (progress) => {
         if (isQuiet) return
@@ -193,7 +193,7 @@ async function importImage({ runtime }: ImageEndpointDeps, call: Call): Promise<
   const message = call.query.string('message')
   const out = new ProgressStream(call)
   await out.run(async () => {
-    const image = await runtime.images.import(call.body, {
+    const image = await runtime.images.import(handedOver(call.body), {
       changes: call.query.strings('changes'),
       signal: call.signal,
       ...(repo === undefined ? {} : { reference: joinReference(repo, call.query.string('tag')) }),
