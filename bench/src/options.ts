@@ -22,7 +22,7 @@ export interface EngineOptions {
 export const USAGE = `usage: npm run bench -- run [--runs N] [--out FILE] [--network bridge|none]
        npm run bench -- engine [--rows A,B] [--runs N] [--containers N] [--out FILE]
 
-  --runs N        measurements per contender after one warm-up (default 20); of what takes long at most 3
+  --runs N        measurements per contender after one warm-up (default 20); of what takes long at most 5
   --out FILE      also write every sample and the summary as JSON
   --network       bridge (default): an address, a cable and a bridge each; none: only a loopback
   --rows A,B      only these rows of: ${ROW_IDS.join(', ')}

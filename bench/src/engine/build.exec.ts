@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createReadStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '@berth/core'
@@ -67,14 +67,15 @@ async function buildBySession(
 export const buildGauge: OpenGauge = async (subject, bench) => {
   const dir = mkdtempSync(join(tmpdir(), 'bb-build-'))
   writeContext(dir)
-  await loadImage(subject, await bench.debianBase(), bench.signal)
+  await loadImage(subject, readFileSync(await bench.debianBase()), bench.signal)
   const name = `localhost/${bench.id}-built:1`
   const build = async (query = ''): Promise<number> => {
     const tar = `${dir}.tar`
     await run('tar', ['-C', dir, '-cf', tar, '.'], { signal: bench.signal })
+    const context = readFileSync(tar)
     const began = systemClock.monotonicMs()
     const path = `/build?t=${encodeURIComponent(name)}&rm=1&forcerm=1${query}`
-    await stream(subject, path, createReadStream(tar, { highWaterMark: 1 << 20 }), bench.signal)
+    await stream(subject, path, context, bench.signal)
     return systemClock.monotonicMs() - began
   }
   return {

@@ -95,7 +95,7 @@ async function openAll(subjects: Subject[], site: BenchSite, archive: string, sa
     let subject: Subject | undefined
     try {
       subject = await open(site)
-      await loadImage(subject, archive, site.signal)
+      await loadImage(subject, readFileSync(archive), site.signal)
       subjects.push(subject)
     } catch (error) {
       failures.push({ engine, at: 'start', reason: reasonOf(error) })
@@ -194,7 +194,7 @@ class Images {
     const layers = await makeBigLayers(dir, this.signal)
     const archive = await packArchive(dir, BIG, layers, this.signal)
     this.server = await serveImage(layers, this.signal)
-    return { reference: this.server.reference, archive }
+    return { reference: this.server.reference, archive: readFileSync(archive) }
   }
 
   async close(): Promise<void> {

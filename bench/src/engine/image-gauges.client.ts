@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import { request } from 'node:http'
 import { fault, systemClock } from '@berth/core'
 import { run } from '../command.exec.js'
@@ -7,11 +6,11 @@ import type { Bench, OpenGauge, Subject } from './subject.js'
 
 const DEADLINE_MS = 300_000
 
-/** Sends a body, or none, and reads progress lines to their end. @throws bench.api_failed with what the engine says went wrong */
+/** Sends a body, from memory so that the client costs little, or none, and reads progress lines to their end. @throws bench.api_failed with what the engine says went wrong */
 export function stream(
   { api }: Subject,
   path: string,
-  body: NodeJS.ReadableStream | undefined,
+  body: Uint8Array | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -41,8 +40,7 @@ export function stream(
       },
     )
     outgoing.on('error', reject)
-    if (body) body.pipe(outgoing)
-    else outgoing.end()
+    outgoing.end(body)
   })
 }
 
@@ -50,8 +48,8 @@ export const removeImage = async ({ api }: Subject, { signal }: Bench, name: str
   void (await callApi(api, 'DELETE', `/images/${encodeURIComponent(name)}?force=1`, undefined, signal))
 
 /** Loads an archive of `docker save`. */
-export const loadImage = (subject: Subject, archive: string, signal: AbortSignal): Promise<void> =>
-  stream(subject, '/images/load?quiet=1', createReadStream(archive, { highWaterMark: 1 << 20 }), signal)
+export const loadImage = (subject: Subject, archive: Uint8Array, signal: AbortSignal): Promise<void> =>
+  stream(subject, '/images/load?quiet=1', archive, signal)
 
 const pullGauge: OpenGauge = async (subject, bench) => {
   const { reference } = await bench.bigImage()

@@ -48,7 +48,7 @@ export interface Bench {
 
 export interface BigImage {
   readonly reference: string
-  readonly archive: string
+  readonly archive: Uint8Array
 }
 
 export type OpenGauge = (subject: Subject, bench: Bench) => Promise<Gauge>
