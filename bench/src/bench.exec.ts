@@ -12,6 +12,7 @@ import { makeImage } from './image.exec.js'
 import { describeMachine } from './machine.exec.js'
 import type { RunOptions } from './options.js'
 import { openPodman } from './podman.exec.js'
+import { untilQuiet } from './quiet.exec.js'
 import { planReport, type Report } from './report.js'
 import { planRounds } from './rounds.js'
 
@@ -93,7 +94,7 @@ async function measureAll(
   }
   say(`measuring ${contenders.length} contenders, ${runs} runs each`)
   for (const contender of planRounds(contenders, runs)) {
-    signal.throwIfAborted()
+    await untilQuiet(signal)
     samples.get(contender)?.push(await contender.measure(signal))
   }
   return contenders.map((contender) => ({ contender, samples: samples.get(contender) ?? [] }))

@@ -1,6 +1,6 @@
 /**
- * Who is measured when: each round has everyone once, and begins one further down the list than the round before, so that neither a
- * warming machine nor a neighbour's leftovers favour one of them.
+ * Who is measured when: each round has everyone once, and begins one further down the list than the round before, so that a warming machine
+ * favours none of them. Mostly the same one is still behind another: what that one left is waited for (`untilQuiet`).
  */
 export function planRounds<T>(contenders: readonly T[], runs: number): readonly T[] {
   return Array.from({ length: runs }, (_, round) => {

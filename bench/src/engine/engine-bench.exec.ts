@@ -8,6 +8,7 @@ import { run } from '../command.exec.js'
 import { makeImage } from '../image.exec.js'
 import { describeMachine } from '../machine.exec.js'
 import type { EngineOptions } from '../options.js'
+import { untilQuiet } from '../quiet.exec.js'
 import { planRounds } from '../rounds.js'
 import { execApiGauge, lifeGauge } from './api-gauges.client.js'
 import { makeBigLayers, packArchive, packLayer } from './big-image.exec.js'
@@ -152,7 +153,9 @@ async function measureGroup(
     })
   for (const subject of planRounds(subjects, runs)) {
     const gauge = gauges.get(subject)
-    if (gauge) await attempt(subject, async () => void figures.get(subject)?.push(await gauge.measure()))
+    if (!gauge) continue
+    await untilQuiet(bench.signal)
+    await attempt(subject, async () => void figures.get(subject)?.push(await gauge.measure()))
   }
   for (const [subject, gauge] of gauges) await attempt(subject, () => gauge.close())
   return subjects.map((subject) => ({ engine: subject.name, figures: figures.get(subject) ?? [] }))
