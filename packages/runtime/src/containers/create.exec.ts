@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { failpoint, newContainerId } from '@berth/core'
 import type { ContainerInfo, ContainerSpec, ImageRecord, MountedPoint, PortMapping } from '../api.js'
+import { warmCgroupMoves } from '../host/cgroups.exec.js'
 import { hostCapacity } from '../host/grants.exec.js'
 import { isOnDefault, parseMac } from '../networks/modes.js'
 import { checkResources } from '../oci/check-resources.js'
@@ -16,6 +17,8 @@ import { takePorts } from './take-ports.exec.js'
  */
 export async function createContainer(engine: ContainerEngine, spec: ContainerSpec): Promise<ContainerInfo> {
   const { images, layersOf, snapshots, store, network, networks } = engine.deps
+  // Most are started at once: what the kernel takes its time for begins now.
+  void warmCgroupMoves()
   checkSpec(spec)
   checkResources(spec.resources ?? {}, hostCapacity())
   const joins = resolveJoins(spec, (idOrName) => store.resolve(idOrName))

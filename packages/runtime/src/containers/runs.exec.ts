@@ -63,6 +63,7 @@ export class ContainerRuns {
     paths: ContainerPaths,
     joined: NonNullable<BundleSetting['joined']>,
   ): Promise<number> {
+    void warmCgroupMoves()
     if (existsSync(paths.bundle)) await this.tearDown(row, paths)
     mkdirSync(paths.rootfs, { recursive: true, mode: 0o711 })
     rmSync(paths.exitFile, { force: true })
@@ -73,7 +74,6 @@ export class ContainerRuns {
     writeBundle(row, image, paths, { ...this.deps, gateway, joined, hasNames })
     if (row.spec.namespaces?.user === 'remap') await remapRoot(this.deps, row.id, paths)
     const newFilter = this.isCrun ? this.filters.useIn(paths.config) : undefined
-    void warmCgroupMoves()
     const pid = await createThroughConmon({
       id: row.id,
       name: row.spec.name,
