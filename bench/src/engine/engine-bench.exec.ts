@@ -22,7 +22,7 @@ import { BIG, loadGauge, loadImage, pullGauge } from './image-gauges.client.js'
 import { manyGauge } from './many.exec.js'
 import { namesGauge } from './names.exec.js'
 import { networkGauge } from './network-gauge.client.js'
-import { type Figures, type GroupId, groupsOf, isHeavy, runsOf } from './rows.js'
+import { type Figures, type GroupId, groupsOf, isWarmedUp, runsOf } from './rows.js'
 import type { Bench, BigImage, Gauge, Gauges, Subject } from './subject.js'
 import { SUBJECTS } from './subjects.exec.js'
 import { trafficGauge } from './traffic.exec.js'
@@ -149,7 +149,7 @@ async function measureGroup(
     await attempt(subject, async () => {
       const gauge = await GAUGES[group](subject, bench)
       gauges.set(subject, gauge)
-      if (!isHeavy(group)) await gauge.measure()
+      if (isWarmedUp(group)) await gauge.measure()
     })
   for (const subject of planRounds(subjects, runs)) {
     const gauge = gauges.get(subject)
