@@ -21,6 +21,7 @@ import { EventLog, type NewEvent } from './event-log.js'
 import { ContainerExecs } from './execs/container-execs.exec.js'
 import { probe } from './execs/probe.exec.js'
 import { openFiles } from './files/open-files.exec.js'
+import { warmCgroupMoves } from './host/cgroups.exec.js'
 import { type HostFacts, hostFacts } from './host/engine-facts.exec.js'
 import { closeOnExec, tryLock } from './host/libc.js'
 import { sealProgram } from './host/sealed-program.js'
@@ -106,6 +107,7 @@ async function open(options: RuntimeOptions, lock: number): Promise<Runtime> {
       }),
     events: (wanted) => log.read(wanted instanceof AbortSignal ? { signal: wanted } : wanted),
     info: () => infoOf(options, facts.info, rooms, id),
+    expectWork: () => void warmCgroupMoves(),
     close: async () => {
       if (isClosed) return
       isClosed = true

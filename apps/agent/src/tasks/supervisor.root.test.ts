@@ -61,6 +61,7 @@ const watchStops = (runtime: Runtime): Runtime => ({
   build: (request) => runtime.build(request),
   builds: runtime.builds,
   info: () => runtime.info(),
+  expectWork: () => runtime.expectWork(),
   close: () => runtime.close(),
 })
 

@@ -22,6 +22,8 @@ export interface Runtime {
   build(request: BuildRequest): Promise<BuildResult>
   readonly builds: Builds
   info(): RuntimeInfo
+  /** Somebody is about to ask for a program: what the kernel takes its time for begins now. A hint, which may come for nothing. */
+  expectWork(): void
   diskUsage(signal?: AbortSignal): Promise<DiskUsage>
   /** Releases the host lock and closes the database. Containers go on. Idempotent. */
   close(): Promise<void>

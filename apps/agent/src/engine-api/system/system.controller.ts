@@ -25,7 +25,15 @@ export function systemRoutes(deps: SystemEndpointDeps): readonly Route[] {
   const host = readHostFacts()
   return [
     { method: 'GET', path: '/_ping', handle: async (call) => ping(call, 'OK') },
-    { method: 'HEAD', path: '/_ping', handle: async (call) => ping(call, '') },
+    {
+      method: 'HEAD',
+      path: '/_ping',
+      // So a command line says hello, a few milliseconds before it asks for something.
+      handle: async (call) => {
+        runtime.expectWork()
+        await ping(call, '')
+      },
+    },
     {
       method: 'GET',
       path: '/version',
