@@ -86,7 +86,7 @@ export async function ownDaemon(
     '--cgroup-parent',
     `${site.cgroupParent}/docker`,
     '--bip',
-    '10.213.79.1/24',
+    '10.213.96.1/20',
   ]
   const daemon = await startDaemon(dockerd, [...args, ...limits], api, join(dir, 'log'), process.env)
   return { api, daemon, note: 'a daemon of its own with default settings' }

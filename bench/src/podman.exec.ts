@@ -19,7 +19,7 @@ events_logger = "none"
 [network]
 network_config_dir = "${dir}/networks"
 default_network = "berth-bench-${site.id}"
-default_subnet = "10.213.77.0/24"
+default_subnet = "10.213.64.0/20"
 `
 
 export interface PodmanService {

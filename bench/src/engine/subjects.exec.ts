@@ -50,7 +50,7 @@ async function openBerth(site: BenchSite): Promise<Subject> {
   const api: EngineApi = { socket: `${dir}.sock`, prefix: API, waitQuery: '' }
   const paths = ['--socket', api.socket, '--root', dir, '--run-root', join(site.dir, 'r')]
   const settings = ['--cgroup-parent', `${site.cgroupParent}/berth`, '--compat', 'docker', '--allow-old-crun']
-  const network = ['--bridge', 'bench0', '--subnet', '10.213.78.0/24']
+  const network = ['--bridge', 'bench0', '--subnet', '10.213.80.0/20']
   const args = [AGENT, 'serve', '--standalone', ...paths, ...settings, ...network]
   const daemon = await startDaemon(process.execPath, args, api, join(site.dir, 'b.log'), process.env)
   const cli = dockerCli(api.socket)
