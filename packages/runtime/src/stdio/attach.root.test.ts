@@ -193,7 +193,8 @@ describe('F42: a flood', () => {
     const before = readdirSync('/proc/self/fd').length
     const sizes = Array.from({ length: 10_000 }, (_, index) => ({ rows: 1 + (index % 500), columns: 77 }))
     await Promise.all(sizes.map((size) => host.runtime.containers.resize(container.id, size)))
-    expect(readdirSync('/proc/self/fd').length).toBe(before)
+    // What the start opened may close meanwhile.
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
     await attachment.write(Buffer.from('x\n'))
     expect(await readUntil(attachment, '77')).toContain('500 77')
   })

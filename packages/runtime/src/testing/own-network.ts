@@ -42,12 +42,13 @@ export async function bareContainers(count: number): Promise<readonly BareContai
   const pids = () => text.split('\n').filter(Boolean).map(Number)
   const isThere = (pid: number) => !['', own].includes(namespaceOf(pid))
   await until('the namespaces are there', () => pids().length === count && pids().every(isThere), 60_000)
-  const end = () => endSession(shell)
-  return pids().map((pid) => containerOf(pid, end))
+  const children: ChildProcess[] = []
+  const end = async () => void (await Promise.all([...children.map(ended), endSession(shell)]))
+  return pids().map((pid) => containerOf(pid, children, end))
 }
 
-function containerOf(pid: number, endSleeper: () => Promise<void>): BareContainer {
-  const children: ChildProcess[] = []
+/** `children` is all who were made at once: one of them ends what was started in any. */
+function containerOf(pid: number, children: ChildProcess[], end: () => Promise<void>): BareContainer {
   const inside = (program: string, args: readonly string[]) => ['-t', `${pid}`, '-n', program, ...args]
   return {
     pid,
@@ -58,9 +59,7 @@ function containerOf(pid: number, endSleeper: () => Promise<void>): BareContaine
       children.push(child)
       return child
     },
-    end: async () => {
-      await Promise.all([...children.map(ended), endSleeper()])
-    },
+    end,
   }
 }
 
