@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '@berth/core'
 import { FileSystemSync } from '../host/file-system-sync.js'
 import type { Metadata } from '../metadata.store.js'
 
-/** A barrier for the first layer of a pull would take disk and cores from the unpacking of the others: one for all of them costs less and is done as soon. */
+/** A barrier for the first layer of a pull would take disk and cores from the unpacking of the others; one for all of them costs less, and what a power cut may take waits two seconds longer. */
 const BARRIER_DELAY_MS = 2_000
 
 /**
